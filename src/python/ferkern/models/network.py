@@ -1,0 +1,183 @@
+"""The stored graph of a network: plain and unfused, so that it can be trained as well as run.
+
+Folding, fusing and layout are passes of the planner; nothing of them shows here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferkern.errors import ModelError
+from ferkern.models.preprocessing import check_preprocessing
+from ferkern.models.shapes import infer_node, node_multiply_adds
+
+if TYPE_CHECKING:
+    from ferkern.session import Session
+
+__all__ = ["CLASSES", "Network", "Node", "Shape"]
+
+CLASSES: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Class order of every network for expressions, that of FER-2013."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Node:
+    """One operator of the graph.
+
+    Attributes
+    ----------
+    op
+        Name of the operator, such as ``"conv2d"``.
+    inputs
+        Names of the values it reads.
+    output
+        Name of the value it makes; every value is made once.
+    attributes
+        Numbers and words that say how, such as ``stride``.
+    weights
+        Role (``"w"``, ``"b"``, ``"gamma"``, ...) to the tensor's name in `Network.weights`.
+    """
+
+    op: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Network:
+    """A network: nodes in topological order, weights, and what goes in and comes out.
+
+    Attributes
+    ----------
+    name
+        Name, as in the literature.
+    input, output
+        Names of the value that is fed and of the value that is returned.
+    input_shape
+        (channels, height, width) of one input; the batch is free.
+    nodes
+        The operators, each after those that it reads from.
+    weights
+        Tensor name to float32 array.
+    preprocessing
+        How a face becomes an input; see `ferkern.models.preprocess`.
+    classes
+        Meaning of the outputs, in order.
+    metadata
+        Facts for the card, text to text.
+    """
+
+    name: str
+    input: str
+    input_shape: tuple[int, int, int]
+    output: str
+    nodes: list[Node]
+    weights: dict[str, NDArray[np.float32]]
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = CLASSES
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def infer_shapes(self) -> dict[str, Shape]:
+        """Shape of every value, without the batch.
+
+        Returns
+        -------
+        dict
+            Value name to (C, H, W) or (C,).
+
+        Raises
+        ------
+        ModelError
+            If a node, a reference or a shape is not consistent; the message names it.
+        """
+        return self._infer({name: tuple(w.shape) for name, w in self.weights.items()})
+
+    def _infer(self, tensors: dict[str, Shape]) -> dict[str, Shape]:
+        """`infer_shapes` from the tensors' shapes alone, so that a file is judged before it is read."""
+        if len(self.input_shape) != 3 or any(not 1 <= n <= 65536 for n in self.input_shape):
+            raise ModelError(
+                f"network {self.name!r}: input_shape must be three sizes in 1..65536, is {self.input_shape}"
+            )
+        shapes: dict[str, Shape] = {self.input: tuple(self.input_shape)}
+        for index, node in enumerate(self.nodes):
+            where = f"network {self.name!r}, node {index} ({node.op} -> {node.output!r})"
+            for name in node.inputs:
+                if name not in shapes:
+                    raise ModelError(f"{where}: input {name!r} is made by no earlier node")
+            if node.output in shapes:
+                raise ModelError(f"{where}: value {node.output!r} is made twice")
+            for role, name in node.weights.items():
+                if name not in tensors:
+                    raise ModelError(f"{where}: weight {role!r} names tensor {name!r}, which is not there")
+            shapes[node.output] = infer_node(
+                where,
+                node.op,
+                [shapes[name] for name in node.inputs],
+                node.attributes,
+                {role: tensors[name] for role, name in node.weights.items()},
+            )
+        if self.output not in shapes:
+            raise ModelError(f"network {self.name!r}: output {self.output!r} is made by no node")
+        return shapes
+
+    def validate(self) -> None:
+        """Check references, shapes, the weights' type and the number of classes.
+
+        Raises
+        ------
+        ModelError
+            Naming the node, tensor or field that is wrong.
+        """
+        for name, tensor in self.weights.items():
+            if tensor.dtype != np.float32:
+                raise ModelError(f"network {self.name!r}: tensor {name!r} must be float32, is {tensor.dtype}")
+        if self.preprocessing:
+            check_preprocessing(self.preprocessing, self.input_shape)
+        shapes = self.infer_shapes()
+        out = shapes[self.output]
+        if self.classes and out != (len(self.classes),):
+            raise ModelError(
+                f"network {self.name!r}: output {self.output!r} has shape {out}, "
+                f"but there are {len(self.classes)} classes"
+            )
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions and dense layers for one input (the rest is folded or small)."""
+        shapes = self.infer_shapes()
+        return sum(
+            node_multiply_adds(node.op, shapes[node.output], self.weights[node.weights["w"]].shape)
+            for node in self.nodes
+            if "w" in node.weights
+        )
+
+    def parameters(self) -> int:
+        """Number of stored weights, batch-norm statistics included."""
+        return sum(int(w.size) for w in self.weights.values())
+
+    def plan(
+        self, *, device: str = "cpu", precision: str = "float32", batch: int = 1, threads: int | None = None
+    ) -> Session:
+        """Plan the network once, to be run often.
+
+        Parameters
+        ----------
+        device
+            Where it runs, such as ``"cpu"``.
+        precision
+            ``"float32"``.
+        batch
+            Largest number of inputs a call.
+        threads
+            Number of threads; None: as many as the process may use.
+        """
+        from ferkern.session import Session
+
+        return Session(self, device=device, precision=precision, batch=batch, threads=threads)
