@@ -1,0 +1,226 @@
+// Pool of threads.
+//
+// A loop is a Job on its caller's stack, linked into a list that sleeping workers are woken for. A thread that joins
+// takes a slot and then chunks from one atomic counter until none is left, so a thread that loses its core delays no
+// more than the chunk it holds. The caller returns when every joined thread has left the job.
+
+#include "base/threads.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/isa.hpp"
+
+namespace fk {
+
+namespace {
+
+// CPUs allowed by the cgroup (v2, then v1); 0 when there is no limit.
+double cgroup_quota() {
+    std::ifstream v2("/sys/fs/cgroup/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (v2 >> quota >> period && quota != "max" && period > 0) {
+        return std::atof(quota.c_str()) / period;
+    }
+    std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+    std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    double microseconds = 0;
+    if (v1_quota >> microseconds && v1_period >> period && microseconds > 0 && period > 0) {
+        return microseconds / period;
+    }
+    return 0;
+}
+
+void pause() {
+#if FK_X86
+    __builtin_ia32_pause();
+#endif
+}
+
+// About 20 us on current processors: longer than the gap between two layers, shorter than anybody notices.
+constexpr int spin_rounds = 400;
+
+struct Job {
+    ThreadPool::Body body;
+    void* context;
+    int chunks;
+    int threads;
+    std::atomic<int> next{0};
+    std::atomic<int> joined{1}; // slots handed out; the caller holds slot 0
+    std::atomic<int> inside{0}; // workers that have not left yet
+    Job* previous = nullptr;    // list links, under the pool's mutex
+    Job* following = nullptr;
+
+    void work(int slot) {
+        for (int chunk = next.fetch_add(1); chunk < chunks; chunk = next.fetch_add(1)) {
+            body(context, chunk, slot);
+        }
+    }
+};
+
+} // namespace
+
+int available_cpus() {
+    int cpus = static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
+        cpus = std::max(1, CPU_COUNT(&mask));
+    }
+    const double quota = cgroup_quota();
+    return quota > 0 ? std::max(1, std::min(cpus, static_cast<int>(std::ceil(quota)))) : cpus;
+}
+
+int default_threads() {
+    static const int threads = [] {
+        const char* text = std::getenv("FERKERN_NUM_THREADS");
+        if (text == nullptr || *text == '\0') {
+            return available_cpus();
+        }
+        char* end = nullptr;
+        const long value = std::strtol(text, &end, 10);
+        require(*end == '\0' && value >= 1 && value <= 1024, "FERKERN_NUM_THREADS='", text,
+                "': expected a number from 1 to 1024");
+        return static_cast<int>(value);
+    }();
+    return threads;
+}
+
+int chosen_threads() {
+    const int chosen = current_choice().threads;
+    return chosen > 0 ? chosen : default_threads();
+}
+
+struct ThreadPool::State {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::condition_variable left; // a worker left a job
+    std::atomic<unsigned> posted{0};
+    Job* first = nullptr;
+    int workers = 0;
+    int sleeping = 0;
+
+    // Under the mutex: a job that still wants threads, or null. Joins it.
+    Job* join(int& slot) {
+        for (Job* job = first; job != nullptr; job = job->following) {
+            if (job->next.load(std::memory_order_relaxed) < job->chunks && job->joined.load() < job->threads) {
+                slot = job->joined.fetch_add(1);
+                job->inside.fetch_add(1);
+                return job;
+            }
+        }
+        return nullptr;
+    }
+
+    void worker() {
+        std::unique_lock lock(mutex);
+        for (;;) {
+            int slot = 0;
+            if (Job* job = join(slot)) {
+                lock.unlock();
+                job->work(slot);
+                lock.lock();
+                job->inside.fetch_sub(1);
+                left.notify_all();
+                continue;
+            }
+            const unsigned seen = posted.load();
+            lock.unlock();
+            for (int i = 0; i < spin_rounds && posted.load(std::memory_order_relaxed) == seen; ++i) {
+                pause();
+            }
+            lock.lock();
+            if (posted.load() == seen) {
+                ++sleeping;
+                wake.wait(lock, [&] { return posted.load() != seen; });
+                --sleeping;
+            }
+        }
+    }
+
+    void grow(int wanted) {
+        while (workers < wanted) {
+            ++workers;
+            std::thread([this] { worker(); }).detach();
+        }
+    }
+};
+
+ThreadPool::ThreadPool() : state_(new State) {}
+ThreadPool::~ThreadPool() = default;
+
+namespace {
+std::atomic<ThreadPool*> the_pool{nullptr};
+std::mutex creation;
+} // namespace
+
+void ThreadPool::forget_after_fork() {
+    // The parent's threads do not exist here and its mutexes may be held: leave them, begin anew at the next loop.
+    the_pool.store(nullptr);
+    new (&creation) std::mutex;
+}
+
+ThreadPool& ThreadPool::instance() {
+    ThreadPool* pool = the_pool.load(std::memory_order_acquire);
+    if (pool != nullptr) {
+        return *pool;
+    }
+    const std::lock_guard lock(creation);
+    pool = the_pool.load();
+    if (pool == nullptr) {
+        // Never destroyed: detached workers wait on it until the process ends.
+        pool = new ThreadPool;
+        static const int registered = pthread_atfork(nullptr, nullptr, &ThreadPool::forget_after_fork);
+        static_cast<void>(registered);
+        the_pool.store(pool, std::memory_order_release);
+    }
+    return *pool;
+}
+
+void ThreadPool::run(int chunks, int threads, Body body, void* context) {
+    State& state = *state_;
+    Job job{.body = body, .context = context, .chunks = chunks, .threads = std::min(threads, chunks)};
+    {
+        const std::lock_guard lock(state.mutex);
+        state.grow(job.threads - 1);
+        job.following = state.first;
+        if (state.first != nullptr) {
+            state.first->previous = &job;
+        }
+        state.first = &job;
+        state.posted.fetch_add(1);
+        if (state.sleeping > 0) {
+            state.wake.notify_all();
+        }
+    }
+    job.work(0);
+    // Unlink first, so that nobody joins any more; then wait for those inside.
+    std::unique_lock lock(state.mutex);
+    (job.previous != nullptr ? job.previous->following : state.first) = job.following;
+    if (job.following != nullptr) {
+        job.following->previous = job.previous;
+    }
+    if (job.inside.load() != 0) {
+        lock.unlock();
+        for (int i = 0; i < spin_rounds && job.inside.load() != 0; ++i) {
+            pause();
+        }
+        lock.lock();
+        state.left.wait(lock, [&] { return job.inside.load() == 0; });
+    }
+}
+
+} // namespace fk

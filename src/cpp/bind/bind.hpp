@@ -1,0 +1,11 @@
+// The parts of the module; each stands in a file of its own.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fk {
+
+void bind_base(pybind11::module_& m); // processor, instruction sets, kernels, threads, choices
+void bind_nn(pybind11::module_& m);   // convolution and the other layers
+
+} // namespace fk

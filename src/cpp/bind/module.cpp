@@ -1,0 +1,29 @@
+#include <pybind11/pybind11.h>
+
+#include "base/error.hpp"
+#include "bind/bind.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "ferkern's native kernels; the documented functions over them are in the package.";
+    m.attr("__version__") = FERKERN_VERSION;
+
+    py::register_local_exception_translator([](std::exception_ptr raised) {
+        try {
+            if (raised) {
+                std::rethrow_exception(raised);
+            }
+        } catch (const fk::TypeError& e) {
+            py::set_error(PyExc_TypeError, e.what());
+        } catch (const fk::ValueError& e) {
+            py::set_error(PyExc_ValueError, e.what());
+        } catch (const fk::ModelError& e) {
+            const py::object error = py::module_::import("ferkern.errors").attr("ModelError");
+            py::set_error(error, e.what());
+        }
+    });
+
+    fk::bind_base(m);
+    fk::bind_nn(m);
+}

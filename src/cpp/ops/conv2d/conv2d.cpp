@@ -1,0 +1,270 @@
+#include "ops/conv2d/conv2d.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/threads.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const Conv2dLeaf&);                                                                                            \
+    }
+#include "ops/conv2d/kernels.inc"
+#undef FK_KERNEL
+
+namespace conv2d {
+
+namespace {
+
+// Channels of a group fill whole blocks, so that groups do not share one. A single group may end in a part of one.
+template <int B> bool whole_blocks(const Shape& s) {
+    return s.groups == 1 || (s.ic / s.groups % B == 0 && s.oc / s.groups % B == 0);
+}
+
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/conv2d/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("conv2d", rows);
+
+// Padded rows of one band stay well inside a second-level cache of 512 KiB.
+constexpr std::int64_t band_bytes = 192 * 1024;
+// Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
+constexpr std::int64_t flat_pixels = 84;
+
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto& [n, ic, ih, iw] = p.x;
+    const auto& [oc, icg, kh, kw] = p.w;
+    require(n >= 1 && ic >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", ic, ", ", ih, ", ", iw,
+            "]");
+    require(oc >= 1, "w must have at least one filter, its shape is [", oc, ", ", icg, ", ", kh, ", ", kw, "]");
+    require(p.groups >= 1 && ic % p.groups == 0 && oc % p.groups == 0, "groups = ", p.groups, " must divide the ", ic,
+            " input channels and the ", oc, " filters");
+    require(icg == ic / p.groups, "w has ", icg, " input channels, expected x channels / groups = ", ic, " / ", p.groups, " = ",
+            ic / p.groups);
+    require(p.bias == -1 || p.bias == oc, "b has ", p.bias, " values, expected one for each of the ", oc, " filters");
+    WindowParams window = p.window;
+    window.size = {kh, kw};
+    const WindowShape out = infer_window(window, ih, iw);
+    Shape s{};
+    s.n = checked_int(n, "batch");
+    s.ic = checked_int(ic, "input channels");
+    s.ih = checked_int(ih, "input height");
+    s.iw = checked_int(iw, "input width");
+    s.oc = checked_int(oc, "filters");
+    s.oh = checked_int(out.out_h, "output height");
+    s.ow = checked_int(out.out_w, "output width");
+    s.kh = checked_int(kh, "window height");
+    s.kw = checked_int(kw, "window width");
+    s.stride_h = checked_int(window.stride[0], "stride");
+    s.stride_w = checked_int(window.stride[1], "stride");
+    s.pad_top = checked_int(out.pad_top, "padding");
+    s.pad_left = checked_int(out.pad_left, "padding");
+    s.dilation_h = checked_int(window.dilation[0], "dilation");
+    s.dilation_w = checked_int(window.dilation[1], "dilation");
+    s.groups = checked_int(p.groups, "groups");
+    s.activation = p.activation.kind;
+    s.alpha = p.activation.alpha;
+    return s;
+}
+
+Cost cost(const Shape& s) {
+    const double outputs = double(s.n) * s.oc * s.oh * s.ow;
+    const double weights = double(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
+    return {.flops = 2 * outputs * (s.ic / s.groups) * s.kh * s.kw,
+            .bytes_read = 4 * (double(s.n) * s.ic * s.ih * s.iw + weights + s.oc),
+            .bytes_written = 4 * outputs};
+}
+
+Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads)
+    : shape_(shape), row_(&choose_row("conv2d", rows, shape)), planar_x_(planar_x || row_->block == 1), threads_(threads) {
+    pack(w, bias);
+    divide_work();
+}
+
+void Plan::pack(const float* w, const float* bias) {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    const int ic = s.ic / s.groups;
+    const int oc = s.oc / s.groups;
+    const std::int64_t window = std::int64_t(s.kh) * s.kw;
+    const std::int64_t oc_blocks = ceil_div(oc, block);
+    weights_ = Tensor<float>(s.groups * oc_blocks * block * ic * window);
+    bias_ = Tensor<float>(s.groups * oc_blocks * block);
+    float* to = weights_.data();
+    for (std::int64_t o0 = 0; o0 < s.groups * oc_blocks * block; o0 += block) {
+        // Groups fill whole blocks where there are several, so block o0 starts at filter o0.
+        const int filters = static_cast<int>(std::min<std::int64_t>(block, s.oc - o0));
+        for (int c0 = 0; c0 < ic; c0 += block) {
+            const int channels = std::min(block, ic - c0);
+            for (std::int64_t k = 0; k < window; ++k) {
+                for (int c = 0; c < channels; ++c, to += block) {
+                    for (int o = 0; o < filters; ++o) {
+                        to[o] = w[((o0 + o) * ic + c0 + c) * window + k];
+                    }
+                }
+            }
+        }
+    }
+    if (bias != nullptr) {
+        std::copy(bias, bias + s.oc, bias_.data());
+    }
+}
+
+void Plan::divide_work() {
+    const Shape& s = shape_;
+    const std::int64_t reach_h = std::int64_t(s.kh - 1) * s.dilation_h + 1;
+    const std::int64_t width = std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1;
+    const std::int64_t height = std::int64_t(s.oh - 1) * s.stride_h + reach_h;
+    padded_ = s.pad_top > 0 || s.pad_left > 0 || height > s.ih || width > s.iw;
+    flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw;
+    const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh;
+    const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * 4, s.n) : 1;
+    std::int64_t rows_per_band = std::max<std::int64_t>(1, units / std::max<std::int64_t>(1, wanted));
+    if (!flat_) {
+        const std::int64_t channels = planar_x_ ? s.ic / s.groups : round_up(s.ic / s.groups, row_->block);
+        const std::int64_t row_bytes = width * channels * 4;
+        const std::int64_t fitting = (band_bytes / std::max<std::int64_t>(1, row_bytes) - reach_h) / s.stride_h + 1;
+        rows_per_band = std::clamp<std::int64_t>(fitting, 1, rows_per_band);
+        if (padded_) {
+            booking_.book(((rows_per_band - 1) * s.stride_h + reach_h) * row_bytes);
+        }
+    }
+    bands_ = static_cast<int>(ceil_div(units, rows_per_band));
+}
+
+void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
+    const Shape& s = shape_;
+    const std::int64_t x_channels = planar_x_ ? s.ic : round_up(s.ic, row_->block);
+    const std::int64_t x_image = x_channels * s.ih * s.iw;
+    const std::int64_t y_image = round_up(s.oc, row_->block) * s.oh * s.ow;
+    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh;
+    parallel_for(images * bands_, threads_, [&](int task, int slot) {
+        const int image = task / bands_;
+        const int band = task % bands_;
+        const int begin = static_cast<int>(std::int64_t(units) * band / bands_);
+        const int end = static_cast<int>(std::int64_t(units) * (band + 1) / bands_);
+        const float* r = residual != nullptr ? residual + image * y_image : nullptr;
+        if (flat_) {
+            run_flat(x + image * x_image, y + image * y_image, r, begin, end);
+        } else {
+            run_band(x + image * x_image, y + image * y_image, r, begin, end, padded_ ? scratch.slot<float>(slot) : nullptr);
+        }
+    });
+}
+
+void Plan::copy_padded(const float* x, int group, int first_row, int rows, float* to) const {
+    const Shape& s = shape_;
+    const std::int64_t pixel = planar_x_ ? 1 : row_->block;
+    const std::int64_t planes = planar_x_ ? s.ic / s.groups : ceil_div(s.ic / s.groups, row_->block);
+    const std::int64_t width = std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1;
+    const std::int64_t left = std::min<std::int64_t>(s.pad_left, width);
+    const std::int64_t inside = std::clamp<std::int64_t>(s.iw, 0, width - left);
+    x += group * planes * s.ih * s.iw * pixel;
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        for (int r = first_row; r < first_row + rows; ++r, to += width * pixel) {
+            if (r < 0 || r >= s.ih) {
+                std::memset(to, 0, static_cast<std::size_t>(width * pixel) * sizeof(float));
+                continue;
+            }
+            std::memset(to, 0, static_cast<std::size_t>(left * pixel) * sizeof(float));
+            std::memcpy(to + left * pixel, x + (plane * s.ih + r) * s.iw * pixel,
+                        static_cast<std::size_t>(inside * pixel) * sizeof(float));
+            std::memset(to + (left + inside) * pixel, 0,
+                        static_cast<std::size_t>((width - left - inside) * pixel) * sizeof(float));
+        }
+    }
+}
+
+void Plan::run_band(const float* x, float* y, const float* residual, int begin, int end, float* padded) const {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    const std::int64_t pixel = planar_x_ ? 1 : block;
+    const int ic = s.ic / s.groups;
+    const int oc_blocks = static_cast<int>(ceil_div(s.oc / s.groups, block));
+    const int in_rows = (end - begin - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+    const int first_row = begin * s.stride_h - s.pad_top;
+    const std::int64_t width = padded_ ? std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1 : s.iw;
+    const std::int64_t height = padded_ ? in_rows : s.ih;
+    const std::int64_t w_group = std::int64_t(oc_blocks) * block * ic * s.kh * s.kw;
+    const std::int64_t y_block = std::int64_t(s.oh) * s.ow * block;
+    for (int group = 0; group < s.groups; ++group) {
+        const std::int64_t planes = planar_x_ ? ic : ceil_div(ic, block);
+        const float* from = x + (group * planes * s.ih + first_row) * s.iw * pixel;
+        if (padded_) {
+            copy_padded(x, group, first_row, in_rows, padded);
+            from = padded;
+        }
+        const std::int64_t y_at = group * oc_blocks * y_block + std::int64_t(begin) * s.ow * block;
+        row_->function(Conv2dLeaf{.x = from,
+                                  .w = weights_.data() + group * w_group,
+                                  .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
+                                  .residual = residual != nullptr ? residual + y_at : nullptr,
+                                  .y = y + y_at,
+                                  .x_row = width * pixel,
+                                  .x_block = width * height * (planar_x_ ? block : pixel),
+                                  .channel_step = planar_x_ ? width * height : 1,
+                                  .pixel_step = pixel,
+                                  .y_row = std::int64_t(s.ow) * block,
+                                  .y_block = y_block,
+                                  .rows = end - begin,
+                                  .ow = s.ow,
+                                  .ic = ic,
+                                  .oc_blocks = oc_blocks,
+                                  .kh = s.kh,
+                                  .kw = s.kw,
+                                  .stride_h = s.stride_h,
+                                  .stride_w = s.stride_w,
+                                  .dilation_h = s.dilation_h,
+                                  .dilation_w = s.dilation_w,
+                                  .activation = s.activation,
+                                  .alpha = s.alpha});
+    }
+}
+
+void Plan::run_flat(const float* x, float* y, const float* residual, int begin, int end) const {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    const std::int64_t pixel = planar_x_ ? 1 : block;
+    const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
+    const int ic = s.ic / s.groups;
+    const int oc_blocks = static_cast<int>(ceil_div(s.oc / s.groups, block));
+    const std::int64_t planes = planar_x_ ? ic : ceil_div(ic, block);
+    for (int group = 0; group < s.groups; ++group) {
+        for (int unit = begin; unit < end; ++unit) {
+            const std::int64_t first = unit * flat_pixels;
+            const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
+            row_->function(Conv2dLeaf{.x = x + (group * planes * pixels + first) * pixel,
+                                      .w = weights_.data() + std::int64_t(group) * oc_blocks * block * ic,
+                                      .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
+                                      .residual = residual != nullptr ? residual + y_at : nullptr,
+                                      .y = y + y_at,
+                                      .x_row = 0,
+                                      .x_block = pixels * (planar_x_ ? block : pixel),
+                                      .channel_step = planar_x_ ? pixels : 1,
+                                      .pixel_step = pixel,
+                                      .y_row = 0,
+                                      .y_block = pixels * block,
+                                      .rows = 1,
+                                      .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
+                                      .ic = ic,
+                                      .oc_blocks = oc_blocks,
+                                      .kh = 1,
+                                      .kw = 1,
+                                      .stride_h = 1,
+                                      .stride_w = 1,
+                                      .dilation_h = 1,
+                                      .dilation_w = 1,
+                                      .activation = s.activation,
+                                      .alpha = s.alpha});
+        }
+    }
+}
+
+} // namespace conv2d
+} // namespace fk

@@ -1,0 +1,68 @@
+// Two-dimensional convolution (cross-correlation, as in every deep-learning library).
+//
+//   y[n, o, i, j] = act( b[o] + r[n, o, i, j] + sum_{c, p, q} w[o, c, p, q] x[n, g ic/G + c, i s_h + p d_h - pad_top, j s_w + q
+//   d_w - pad_left] )
+//
+// with g = floor(o / (oc / G)) and x = 0 outside the image.
+#pragma once
+
+#include "base/scratch.hpp"
+#include "base/tensor.hpp"
+#include "base/view.hpp"
+#include "fk_shapes.h"
+#include "ops/activation.hpp"
+#include "ops/conv2d/leaf.hpp"
+#include "ops/op.hpp"
+#include "ops/window.hpp"
+
+namespace fk::conv2d {
+
+using Shape = fk_conv2d_shape;
+using KernelRow = Row<Shape, Conv2dKernel>;
+
+struct Params {
+    std::array<std::int64_t, 4> x{}; // n, ic, ih, iw
+    std::array<std::int64_t, 4> w{}; // oc, ic / groups, kh, kw
+    std::int64_t bias = -1;          // length, -1: none
+    WindowParams window;             // its size is taken from w
+    std::int64_t groups = 1;
+    Activation activation;
+};
+
+// The only judge of shapes. Throws ValueError with the numbers.
+Shape infer(const Params& params);
+Cost cost(const Shape& shape);
+
+class Plan {
+  public:
+    // Chooses the kernel, packs w [oc, ic / groups, kh, kw] (dense) and bias [oc] (may be null), books the scratch.
+    // planar_x: x comes as plain NCHW although the kernel works on blocks.
+    Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads);
+
+    int block() const { return row_->block; }
+    const KernelRow& kernel() const { return *row_; }
+    ScratchBooking scratch() const { return booking_; }
+
+    // x, y (and residual, like y; may be null) hold `images` <= shape.n images in the plan's layout. Allocates nothing.
+    void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
+
+  private:
+    void pack(const float* w, const float* bias);
+    void divide_work();
+    void run_band(const float* x, float* y, const float* residual, int begin, int end, float* padded) const;
+    void run_flat(const float* x, float* y, const float* residual, int begin, int end) const;
+    void copy_padded(const float* x, int group, int first_row, int rows, float* padded) const;
+
+    Shape shape_;
+    const KernelRow* row_;
+    bool planar_x_;
+    int threads_;
+    bool flat_ = false;   // 1 x 1, stride 1: the image is one long row
+    bool padded_ = false; // rows are copied into scratch with their zeros
+    int bands_ = 1;       // pieces that an image's rows (or pixels) are cut into
+    Tensor<float> weights_;
+    Tensor<float> bias_;
+    ScratchBooking booking_;
+};
+
+} // namespace fk::conv2d

@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/conv2d/direct.inl.hpp"

@@ -1,0 +1,49 @@
+// Activations on vectors; included by files built for an instruction set, after simd/vec.hpp.
+#pragma once
+
+#include "fk_shapes.h"
+
+namespace fk::FK_ISA {
+namespace {
+
+// max(0, x) written so that NaN passes through: the second operand is returned where one is NaN.
+FK_INLINE vf relu(vf x) { return max(zero(), x); }
+
+static inline __attribute__((noinline)) vf activate_slow(vf x, int kind, float alpha) {
+    switch (kind) {
+    case FK_ACTIVATION_RELU6:
+        return min(splat(6.0F), relu(x));
+    case FK_ACTIVATION_LEAKY_RELU:
+        return select(lt(x, zero()), splat(alpha) * x, x);
+    case FK_ACTIVATION_SIGMOID:
+        return sigmoid(x);
+    case FK_ACTIVATION_TANH:
+        return tanh(x);
+    case FK_ACTIVATION_HARD_SWISH:
+        return x * min(splat(6.0F), max(zero(), x + splat(3.0F))) * splat(1.0F / 6);
+    case FK_ACTIVATION_SILU:
+        return x * sigmoid(x);
+    case FK_ACTIVATION_ELU: {
+        // e^x - 1 by its series near 0, where the subtraction would cancel.
+        const vf series =
+            x * fma(x, fma(x, fma(x, fma(x, splat(1.0F / 120), splat(1.0F / 24)), splat(1.0F / 6)), splat(0.5F)), splat(1.0F));
+        const vf below = select(gt(x, splat(-0.25F)), series, exp(x) - splat(1.0F));
+        return select(lt(x, zero()), splat(alpha) * below, x);
+    }
+    default:
+        return x;
+    }
+}
+
+FK_INLINE vf activate(vf x, int kind, float alpha) {
+    if (kind == FK_ACTIVATION_NONE) {
+        return x;
+    }
+    if (kind == FK_ACTIVATION_RELU) {
+        return relu(x);
+    }
+    return activate_slow(x, kind, alpha);
+}
+
+} // namespace
+} // namespace fk::FK_ISA

@@ -1,0 +1,69 @@
+// What every op provides, and how a kernel is chosen from its list.
+//
+// An op is a folder:  <op>.hpp  Params -> infer() -> Shape -> cost(), and Plan;  <op>.cpp  the plan;  leaf.hpp  the
+// argument block of its kernels (plain data, the only header that code for an instruction set shares with the rest);
+// kernels.inc  the list;  reference.cpp  the plain loops;  *.inl.hpp  templates;  scalar.cpp avx2.cpp avx512.cpp.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/isa.hpp"
+#include "base/registry.hpp"
+
+namespace fk {
+
+// Work of one call: floating-point operations (a multiply-add counts two) and bytes that must move at least once.
+struct Cost {
+    double flops = 0;
+    double bytes_read = 0;
+    double bytes_written = 0;
+};
+
+// One row of kernels.inc: FK_KERNEL(isa, name, function, eligible). `block` is the number of channels that the row
+// keeps side by side (1: plain NCHW).
+template <class Shape, class Function> struct Row {
+    Isa isa;
+    const char* name;
+    Function function;
+    bool (*eligible)(const Shape&);
+    int block;
+};
+
+// Floats in a vector of an instruction set: the channel block of its kernels.
+constexpr int isa_lanes(Isa isa) { return isa == Isa::scalar ? 4 : isa == Isa::avx2 ? 8 : 16; }
+
+template <class Shape> bool always(const Shape&) { return true; }
+
+template <class Rows> Registration register_rows(const char* op, const Rows& rows) {
+    std::vector<KernelInfo> infos;
+    for (const auto& row : rows) {
+        infos.push_back({op, row.name, row.isa});
+    }
+    return Registration(infos);
+}
+
+// The first eligible row that the calling thread's choice admits; ties are broken by the order of the list. A row whose
+// name is "reference" is the plain meaning of the op: it serves where nothing else does, and is refused under strict.
+// `block` other than 0 asks for rows that work on that channel block.
+template <class Rows, class Shape> const auto& choose_row(const char* op, const Rows& rows, const Shape& shape, int block = 0) {
+    const Choice& choice = current_choice();
+    for (const auto& row : rows) {
+        const bool named = choice.kernel.empty() || choice.kernel == row.name;
+        const bool isa_fits = choice.exact ? row.isa == choice.isa : row.isa <= choice.isa;
+        if (!named || !isa_fits || !row.eligible(shape) || (block != 0 && row.block != block)) {
+            continue;
+        }
+        require(!choice.strict || choice.kernel == row.name || std::string_view(row.name) != "reference", op,
+                ": only the plain reference serves this shape, and strict is set");
+        note_kernel(op, row.name, row.isa);
+        return row;
+    }
+    throw ValueError(message(op, ": no kernel", choice.kernel.empty() ? "" : " named '", choice.kernel,
+                             choice.kernel.empty() ? "" : "'", " serves this shape", choice.exact ? " on exactly " : " up to ",
+                             isa_name(choice.isa)));
+}
+
+} // namespace fk

@@ -1,0 +1,33 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Float32 = npt.NDArray[np.float32]
+_Pair = int | tuple[int, int]
+_Padding = str | int | Sequence[int]
+
+__version__: str
+
+def cpu() -> dict[str, Any]: ...
+def isa_supported() -> str: ...
+def isa_default() -> str: ...
+def kernels() -> list[tuple[str, str, str]]: ...
+def last_kernel() -> str: ...
+def available_cpus() -> int: ...
+def default_threads() -> int: ...
+def get_choice() -> tuple[str, bool, str, int, bool]: ...
+def set_choice(isa: str, exact: bool, kernel: str, threads: int, strict: bool) -> None: ...
+def conv2d(
+    x: _Float32,
+    w: _Float32,
+    b: _Float32 | None,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    groups: int,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...

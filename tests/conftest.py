@@ -1,0 +1,76 @@
+"""What the tests share: one parameter for each kernel row, guarded buffers, the shared data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferkern.config import config
+from ferkern.registry import Kernel, kernels, last_kernel
+
+
+def rows_of(op: str) -> list[Kernel]:
+    """Rows of an op that this machine and FERKERN_ISA allow."""
+    from ferkern import _core
+    from ferkern.registry import ISAS
+
+    top = ISAS.index(_core.isa_default())
+    return [k for k in kernels(op) if ISAS.index(k.isa) <= top]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.op("conv2d")` with an argument `row` runs a test once per kernel row of the op."""
+    marker = metafunc.definition.get_closest_marker("op")
+    if marker is not None and "row" in metafunc.fixturenames:
+        rows = rows_of(marker.args[0])
+        assert rows, f"no kernel rows for {marker.args[0]}"
+        metafunc.parametrize("row", rows, ids=[f"{r.name}-{r.isa}" for r in rows])
+
+
+@pytest.fixture
+def forced() -> Callable[[Kernel], AbstractContextManager[None]]:
+    """``with forced(row):`` runs exactly that row and proves afterwards that it ran."""
+
+    @contextmanager
+    def use(row: Kernel) -> Iterator[None]:
+        with config(isa=row.isa, kernel=row.name, exact=True):
+            yield
+        assert last_kernel() == f"{row.op}:{row.name}:{row.isa}"
+
+    return use
+
+
+@pytest.fixture
+def guarded() -> Iterator[Callable[..., np.ndarray]]:
+    """Makes float32 output arrays between guard words; checks on leaving that none was touched."""
+    made: list[tuple[np.ndarray, int]] = []
+
+    def make(*shape: int, dtype: type = np.float32) -> np.ndarray:
+        n = int(np.prod(shape))
+        whole = np.full(n + 128, 77, dtype=dtype)
+        made.append((whole, n))
+        return whole[64 : 64 + n].reshape(shape)
+
+    yield make
+    for whole, n in made:
+        assert (whole[:64] == 77).all(), "written before the buffer"
+        assert (whole[64 + n :] == 77).all(), "written past the buffer"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The shared data sets, from FERKERN_DATA."""
+    root = os.environ.get("FERKERN_DATA")
+    if not root:
+        pytest.skip("FERKERN_DATA is not set: this test needs the data sets")
+    return Path(root)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
