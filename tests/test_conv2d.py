@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import oracle
 import pytest
-import tolerance
-from sizes import EDGES
 
+import oracle
+import tolerance
 from ferkern import nn
 from ferkern.config import config
+from sizes import EDGES
 
 # n, c, h, w, filters, (kh, kw), stride, padding, dilation, groups
 CASES = [
@@ -77,9 +77,7 @@ def test_edge_sizes(row, forced, rng, size):
 
 
 @pytest.mark.op("conv2d")
-@pytest.mark.parametrize(
-    "kind", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "hard_swish", "silu", "elu"]
-)
+@pytest.mark.parametrize("kind", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "hard_swish", "silu", "elu"])
 def test_activations(row, forced, rng, kind):
     x, w, b = make(rng, (1, 5, 6, 6, 7, (3, 3), 1, 0, 1, 1))
     plain = bound(x, w, b)

@@ -37,13 +37,17 @@ def test_includes_point_left_only(path):
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in sources if p.name in ISA_FILES or p.name.endswith(".inl.hpp")], ids=lambda p: str(p.relative_to(CPP))
+    "path",
+    [p for p in sources if p.name in ISA_FILES or p.name.endswith(".inl.hpp")],
+    ids=lambda p: str(p.relative_to(CPP)),
 )
 def test_vector_code_includes_no_library(path):
     for name in includes(path):
-        assert name in {"stdint.h", "stddef.h", "fk_shapes.h"} or name.startswith("simd/") or name.endswith(("leaf.hpp", ".inl.hpp")), (
-            f"{path} includes {name}"
-        )
+        assert (
+            name in {"stdint.h", "stddef.h", "fk_shapes.h"}
+            or name.startswith("simd/")
+            or name.endswith(("leaf.hpp", ".inl.hpp"))
+        ), f"{path} includes {name}"
 
 
 def test_source_files_stay_short():
@@ -56,7 +60,11 @@ def test_vector_objects_hold_no_weak_symbols(tmp_path):
     compiler, nm = shutil.which("g++") or shutil.which("c++"), shutil.which("nm")
     assert compiler, "the tests need the C++ compiler that built the extension"
     assert nm, "the tests need nm from binutils"
-    flags = {"scalar": "", "avx2": "-mavx2 -mfma -mf16c -mbmi2", "avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx2 -mfma"}
+    flags = {
+        "scalar": "",
+        "avx2": "-mavx2 -mfma -mf16c -mbmi2",
+        "avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx2 -mfma",
+    }
     flags["avx512icl"] = flags["avx512"] + " -mavx512vnni -mavx512vbmi -mavx512vbmi2 -mavx512bitalg -mavx512vpopcntdq"
     levels = {"scalar": 0, "avx2": 1, "avx512": 2, "avx512icl": 3}
     checked = 0
@@ -66,7 +74,18 @@ def test_vector_objects_hold_no_weak_symbols(tmp_path):
         isa = path.stem
         target = tmp_path / f"{path.parent.name}-{isa}.o"
         # -O0 keeps every function that was written: the strictest case.
-        command = [compiler, "-std=c++20", "-O0", "-w", "-c", str(path), "-o", str(target), f"-I{CPP}", f"-I{ROOT / 'kernels/opencl'}"]
+        command = [
+            compiler,
+            "-std=c++20",
+            "-O0",
+            "-w",
+            "-c",
+            str(path),
+            "-o",
+            str(target),
+            f"-I{CPP}",
+            f"-I{ROOT / 'kernels/opencl'}",
+        ]
         command += [*flags[isa].split(), f"-DFK_ISA={isa}", f"-DFK_ISA_LEVEL={levels[isa]}", "-DFK_X86=1"]
         subprocess.run(command, check=True, capture_output=True)
         symbols = subprocess.run([nm, "-C", str(target)], check=True, capture_output=True, text=True).stdout
