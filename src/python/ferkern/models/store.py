@@ -196,10 +196,11 @@ def _tensor_specs(header: dict[str, Any], data_bytes: int) -> dict[str, Spec]:
         if len(shape) > 8 or len(offsets) != 2:
             raise ModelError(f"tensor {name!r}: shape {_short(shape)}, data_offsets {_short(offsets)}")
         begin, end = offsets
-        if not begin <= end <= data_bytes or end - begin != math.prod(shape) * dtype.itemsize:
+        needed = math.prod(shape) * dtype.itemsize
+        if not begin <= end <= data_bytes or end - begin != needed:
             raise ModelError(
-                f"tensor {name!r}: {list(shape)} of {entry['dtype']} takes "
-                f"{math.prod(shape) * dtype.itemsize} bytes, data_offsets are [{begin}, {end}] of {data_bytes} bytes"
+                f"tensor {name!r}: {list(shape)} of {entry['dtype']} takes {needed} bytes, "
+                f"data_offsets are [{begin}, {end}] of {data_bytes} bytes"
             )
         specs[name] = (dtype, shape, begin)
         spans.append((begin, end, name))
