@@ -1,1 +1,36 @@
-"""ferkern: fast native kernels for facial-expression networks and the face pipeline around them."""
+"""ferkern: fast native kernels for facial-expression networks and the face pipeline around them.
+
+Names below are imported when they are first used, so that ``import ferkern`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ferkern._core import __version__
+from ferkern.config import config
+
+if TYPE_CHECKING:
+    from ferkern.errors import ModelError
+    from ferkern.models import load
+
+__all__ = ["ModelError", "__version__", "config", "load"]
+
+_HOME = {
+    "ModelError": "ferkern.errors",
+    "load": "ferkern.models",
+}
+_MODULES = frozenset({"data", "face", "image", "models", "nn", "registry"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return import_module(f"ferkern.{name}")
+    raise AttributeError(f"module 'ferkern' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})
