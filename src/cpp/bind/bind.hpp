@@ -7,5 +7,6 @@ namespace fk {
 
 void bind_base(pybind11::module_& m); // processor, instruction sets, kernels, threads, choices
 void bind_nn(pybind11::module_& m);   // convolution and the other layers
+void bind_net(pybind11::module_& m);  // graphs, planner, sessions
 
 } // namespace fk

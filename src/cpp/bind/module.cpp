@@ -26,4 +26,5 @@ PYBIND11_MODULE(_core, m) {
 
     fk::bind_base(m);
     fk::bind_nn(m);
+    fk::bind_net(m);
 }

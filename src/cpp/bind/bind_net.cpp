@@ -1,0 +1,167 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/threads.hpp"
+#include "bind/bind.hpp"
+#include "bind/convert.hpp"
+#include "net/planner.hpp"
+
+namespace fk {
+
+namespace {
+
+std::vector<double> numbers_in(const py::handle& value) {
+    std::vector<double> numbers;
+    if (py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)) {
+        for (const py::handle item : value) {
+            numbers.push_back(item.cast<double>());
+        }
+    } else {
+        numbers.push_back(value.cast<double>());
+    }
+    return numbers;
+}
+
+// The stored graph, handed over node by node.
+class GraphBuilder {
+  public:
+    GraphBuilder(const std::string& name, const std::string& input, const std::vector<std::int64_t>& dims) {
+        graph_.name = name;
+        graph_.input = graph_.define(input);
+        graph_.input_dims = dims;
+    }
+
+    void add(const std::string& op, const std::vector<std::string>& inputs, const std::string& output, const py::dict& attributes,
+             const std::map<std::string, py::object>& weights) {
+        net::Node node;
+        node.op = op;
+        node.label = op + " -> '" + output + "'";
+        for (const std::string& input : inputs) {
+            node.inputs.push_back(graph_.value(input));
+        }
+        if (node.inputs.empty()) {
+            throw ModelError(message(node.label, ": has no input"));
+        }
+        for (const auto& [key, value] : attributes) {
+            const auto attribute = key.cast<std::string>();
+            if (py::isinstance<py::str>(value)) {
+                node.words[attribute] = value.cast<std::string>();
+            } else {
+                node.numbers[attribute] = numbers_in(value);
+            }
+        }
+        if (op == "activation") {
+            const int kind = activation_kind(node.words["kind"]);
+            node.activation = {kind, static_cast<float>(node.number("alpha", activation_default_alpha(kind)))};
+        }
+        for (const auto& [role, array] : weights) {
+            py::array owner;
+            const View<const float> view = view_in<float>(array, role.c_str(), 1, 4, owner);
+            net::Weight weight;
+            weight.dims.assign(view.dims.begin(), view.dims.begin() + view.rank);
+            weight.data.resize(static_cast<std::size_t>(view.size()));
+            copy_dense(view, weight.data.data());
+            node.weights.emplace(role, std::move(weight));
+        }
+        node.output = graph_.define(output);
+        graph_.nodes.push_back(std::move(node));
+    }
+
+    net::Graph graph_;
+};
+
+class Session {
+  public:
+    Session(const GraphBuilder& builder, const std::string& output, const std::vector<std::int64_t>& output_dims, int batch,
+            int threads)
+        : input_dims_(builder.graph_.input_dims), output_dims_(output_dims), program_(make(builder, output, batch, threads)) {}
+
+    py::array_t<float> run(const py::object& x_in, const std::optional<py::object>& out, std::vector<double>* seconds = nullptr) {
+        py::array owner;
+        const int rank = static_cast<int>(input_dims_.size()) + 1;
+        const float* x = dense_in<float>(x_in, "x", rank, rank, owner);
+        const std::int64_t images = owner.shape(0);
+        std::int64_t x_image = 1;
+        for (int d = 1; d < rank; ++d) {
+            const std::int64_t expected = input_dims_[static_cast<std::size_t>(d - 1)];
+            require(owner.shape(d) == expected, "x has shape ", shape_text(owner), ", axis ", d, " must be ", expected);
+            x_image *= expected;
+        }
+        std::vector<py::ssize_t> shape{owner.shape(0)};
+        std::int64_t y_image = 1;
+        for (const std::int64_t d : output_dims_) {
+            shape.push_back(d);
+            y_image *= d;
+        }
+        py::array_t<float> y = output_array<float>(out, shape);
+        refuse_overlap(y, owner, "x");
+        float* to = y.mutable_data();
+        {
+            const py::gil_scoped_release released;
+            const std::lock_guard one_at_a_time(busy_); // the arena serves one run; other sessions are not concerned
+            std::vector<double> once(seconds != nullptr ? seconds->size() : 0);
+            for (std::int64_t first = 0; first < images; first += program_.batch()) {
+                const int n = static_cast<int>(std::min<std::int64_t>(program_.batch(), images - first));
+                program_.run(x + first * x_image, to + first * y_image, n, seconds != nullptr ? once.data() : nullptr);
+                for (std::size_t i = 0; i < once.size(); ++i) {
+                    (*seconds)[i] += once[i];
+                }
+            }
+        }
+        return y;
+    }
+
+    py::tuple profile(const py::object& x) {
+        std::vector<double> seconds(program_.steps().size(), 0.0);
+        py::array_t<float> y = run(x, std::nullopt, &seconds);
+        return py::make_tuple(y, seconds);
+    }
+
+    // (node, kernel, flops, bytes read, bytes written) of each step, the last three for one image.
+    std::vector<py::tuple> steps() const {
+        std::vector<py::tuple> rows;
+        for (const net::Step& step : program_.steps()) {
+            rows.push_back(
+                py::make_tuple(step.node, step.kernel, step.cost.flops, step.cost.bytes_read, step.cost.bytes_written));
+        }
+        return rows;
+    }
+
+    std::int64_t arena_bytes() const { return program_.arena_bytes(); }
+
+  private:
+    static net::Program make(const GraphBuilder& builder, const std::string& output, int batch, int threads) {
+        require(batch >= 1, "batch must be at least 1, is ", batch);
+        require(threads >= 0 && threads <= 1024, "threads must be from 1 to 1024, is ", threads);
+        net::Graph graph = builder.graph_;
+        graph.output = graph.value(output);
+        return net::plan(std::move(graph), batch, threads > 0 ? threads : chosen_threads());
+    }
+
+    net::Dims input_dims_, output_dims_;
+    net::Program program_;
+    std::mutex busy_;
+};
+
+} // namespace
+
+void bind_net(py::module_& m) {
+    py::class_<GraphBuilder>(m, "Graph")
+        .def(py::init<const std::string&, const std::string&, const std::vector<std::int64_t>&>(), py::arg("name"),
+             py::arg("input"), py::arg("dims"))
+        .def("add", &GraphBuilder::add, py::arg("op"), py::arg("inputs"), py::arg("output"), py::arg("attributes"),
+             py::arg("weights"));
+    py::class_<Session>(m, "Session")
+        .def(py::init<const GraphBuilder&, const std::string&, const std::vector<std::int64_t>&, int, int>(), py::arg("graph"),
+             py::arg("output"), py::arg("output_dims"), py::arg("batch"), py::arg("threads"))
+        .def(
+            "run", [](Session& s, const py::object& x, const std::optional<py::object>& out) { return s.run(x, out); },
+            py::arg("x"), py::arg("out"))
+        .def("profile", &Session::profile, py::arg("x"))
+        .def("steps", &Session::steps)
+        .def("arena_bytes", &Session::arena_bytes);
+}
+
+} // namespace fk

@@ -1,0 +1,156 @@
+#include "net/planner.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "net/passes.hpp"
+#include "ops/reorder/reorder.hpp"
+
+namespace fk::net {
+
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+std::int64_t blocked_size(const Dims& dims, int block) {
+    std::int64_t size = round_up(dims.at(0), block);
+    for (std::size_t d = 1; d < dims.size(); ++d) {
+        size *= dims[d];
+    }
+    return size;
+}
+
+std::int64_t pixels(const Dims& dims) { return dims.size() == 3 ? dims[1] * dims[2] : 1; }
+
+const std::map<std::string, Lowering>& lowerings() {
+    static const std::map<std::string, Lowering> table = [] {
+        std::map<std::string, Lowering> all;
+        add_window_lowerings(all);
+        add_plain_lowerings(all);
+        return all;
+    }();
+    return table;
+}
+
+} // namespace
+
+Planner::Planner(const Graph& graph, int batch, int threads)
+    : graph_(graph), batch_(batch), threads_(threads), dims_(graph.values.size()) {
+    dims_[at(graph.input)] = graph.input_dims;
+    buffer_of_[{graph.input, 1}] = 0;
+    buffers_.push_back({.floats = batch * blocked_size(graph.input_dims, 1), .place = Place::input});
+}
+
+std::array<std::int64_t, 4> Planner::image_dims(const Node& node, int value) const {
+    const Dims& d = dims(value);
+    if (d.size() != 3) {
+        throw ModelError(message(node.label, ": expects an input of 3 dimensions (C, H, W), has ", d.size()));
+    }
+    return {batch_, d[0], d[1], d[2]};
+}
+
+int Planner::block_of(int value) const {
+    int widest = 0;
+    for (const auto& [key, buffer] : buffer_of_) {
+        if (key.first == value) {
+            widest = std::max(widest, key.second);
+        }
+    }
+    return widest;
+}
+
+int Planner::read(int value, int block) {
+    if (dims(value).size() == 1) {
+        block = 1; // features are one row a image, whatever the block
+    }
+    const auto found = buffer_of_.find({value, block});
+    if (found != buffer_of_.end()) {
+        return found->second;
+    }
+    if (block != 1 && !buffer_of_.contains({value, 1})) {
+        read(value, 1); // from another block: through plain order
+    }
+    const int from_block = block == 1 ? block_of(value) : 1;
+    const int from = buffer_of_.at({value, from_block});
+    const Dims& shape = dims(value);
+    const int to = write(value, block, shape);
+    Node reorder_node;
+    reorder_node.label = "reorder of '" + graph_.values[at(value)] + "'";
+    note_kernel("reorder", "reference", Isa::scalar);
+    const double bytes = 4.0 * double(blocked_size(shape, std::max(block, from_block)));
+    step(reorder_node, {from}, to, {.flops = 0, .bytes_read = bytes, .bytes_written = bytes},
+         [from, to, from_block, block, c = shape[0], p = pixels(shape), threads = threads_](const Frame& f) {
+             if (from_block == 1) {
+                 reorder::to_blocked(f.in(from), f.images, c, p, block, f.out(to), threads);
+             } else {
+                 reorder::from_blocked(f.in(from), f.images, c, p, from_block, f.out(to), threads);
+             }
+         });
+    return to;
+}
+
+int Planner::write(int value, int block, const Dims& shape) {
+    dims_[at(value)] = shape;
+    if (shape.size() == 1) {
+        block = 1;
+    }
+    const int buffer = static_cast<int>(buffers_.size());
+    const int next = static_cast<int>(steps_.size());
+    buffers_.push_back({.floats = batch_ * blocked_size(shape, block), .place = Place::arena, .first = next, .last = next});
+    buffer_of_[{value, block}] = buffer;
+    return buffer;
+}
+
+void Planner::alias(int value, int block, const Dims& shape, int buffer) {
+    dims_[at(value)] = shape;
+    buffer_of_[{value, block}] = buffer;
+}
+
+void Planner::step(const Node& node, const std::vector<int>& reads, int writes, const Cost& cost,
+                   std::function<void(const Frame&)> run) {
+    const int index = static_cast<int>(steps_.size());
+    for (const int buffer : reads) {
+        buffers_[at(buffer)].last = index;
+    }
+    buffers_[at(writes)].first = std::min(buffers_[at(writes)].first, index);
+    buffers_[at(writes)].last = index;
+    steps_.push_back({.node = node.label, .kernel = last_kernel(), .cost = cost, .run = std::move(run)});
+}
+
+Program Planner::finish() {
+    const int result = read(graph_.output, 1);
+    if (buffers_[at(result)].place == Place::input) {
+        Node copy_node;
+        copy_node.label = "copy of the input";
+        note_kernel("reorder", "reference", Isa::scalar);
+        const std::int64_t image = blocked_size(dims(graph_.output), 1);
+        const int to = static_cast<int>(buffers_.size());
+        buffers_.push_back({.floats = batch_ * image, .place = Place::output});
+        step(copy_node, {result}, to, {}, [result, to, image](const Frame& f) {
+            std::memcpy(f.out(to), f.in(result), static_cast<std::size_t>(f.images * image) * sizeof(float));
+        });
+    } else {
+        buffers_[at(result)].place = Place::output;
+    }
+    return Program(std::move(steps_), std::move(buffers_), booking_, batch_, threads_);
+}
+
+Program plan(Graph graph, int batch, int threads) {
+    optimise(graph);
+    Planner planner(graph, batch, threads);
+    for (const Node& node : graph.nodes) {
+        const auto lowering = lowerings().find(node.op);
+        if (lowering == lowerings().end()) {
+            throw ModelError(message(node.label, ": unknown operator '", node.op, "'"));
+        }
+        try {
+            lowering->second(planner, node);
+        } catch (const ValueError& e) {
+            throw ModelError(message(node.label, ": ", e.what()));
+        }
+    }
+    return planner.finish();
+}
+
+} // namespace fk::net

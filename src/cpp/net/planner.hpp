@@ -1,0 +1,57 @@
+// From an optimised graph to a program: which kernel serves each node, in which layout, in which buffer.
+#pragma once
+
+#include <map>
+
+#include "net/graph.hpp"
+#include "net/program.hpp"
+
+namespace fk::net {
+
+// Plans `graph` (the passes are applied to it) for up to `batch` images on `threads` threads, with the kernels that the
+// calling thread's choice admits. Throws ModelError where a node is inconsistent or of an unknown kind.
+Program plan(Graph graph, int batch, int threads);
+
+// What the lowering of a node may use.
+class Planner {
+  public:
+    Planner(const Graph& graph, int batch, int threads);
+
+    int batch() const { return batch_; }
+    int threads() const { return threads_; }
+    const Dims& dims(int value) const { return dims_.at(static_cast<std::size_t>(value)); }
+    // (n, C, H, W) of a value with that many dimensions; throws ModelError that names the node otherwise.
+    std::array<std::int64_t, 4> image_dims(const Node& node, int value) const;
+    bool is_input(int value) const { return value == graph_.input; }
+
+    // The block in which a value stands already (any of them, the widest first).
+    int block_of(int value) const;
+    // The buffer that holds a value with channels in blocks of `block` (1: plain NCHW); reorders where it is not there yet.
+    int read(int value, int block);
+    // A new buffer for the value that a node makes.
+    int write(int value, int block, const Dims& dims);
+    // Another name for a buffer: the value is the same memory.
+    void alias(int value, int block, const Dims& dims, int buffer);
+
+    void step(const Node& node, const std::vector<int>& reads, int writes, const Cost& cost,
+              std::function<void(const Frame&)> run);
+    void book(const ScratchBooking& booking) { booking_.book(booking.bytes_per_thread); }
+
+    Program finish();
+
+  private:
+    const Graph& graph_;
+    int batch_, threads_;
+    std::vector<Dims> dims_;
+    std::map<std::pair<int, int>, int> buffer_of_; // (value, block) -> buffer
+    std::vector<Buffer> buffers_;
+    std::vector<Step> steps_;
+    ScratchBooking booking_;
+};
+
+using Lowering = void (*)(Planner&, const Node&);
+// Lowerings by the operator's name; each area has a file of its own.
+void add_window_lowerings(std::map<std::string, Lowering>& table); // convolutions and pools
+void add_plain_lowerings(std::map<std::string, Lowering>& table);  // the rest
+
+} // namespace fk::net

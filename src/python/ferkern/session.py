@@ -1,0 +1,151 @@
+"""A planned network: kernels chosen, weights packed, memory booked; every call is one native run without the GIL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ferkern import _core
+
+if TYPE_CHECKING:
+    from ferkern.models.network import Network
+
+__all__ = ["Ledger", "LedgerRow", "Session"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What one layer of a run cost."""
+
+    layer: str
+    kernel: str
+    """``"op:name:isa"``"""
+    seconds: float
+    flops: float
+    """Floating-point operations of the whole run (a multiply-add counts two)."""
+    bytes_read: float
+    bytes_written: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where the time of one run went: measured spans and, apart from them, what no span covers."""
+
+    rows: tuple[LedgerRow, ...]
+    wall_seconds: float
+
+    @property
+    def remainder_seconds(self) -> float:
+        """Wall time that no layer's span covers: the call itself, checks, and reading the clock."""
+        return self.wall_seconds - sum(row.seconds for row in self.rows)
+
+    def __str__(self) -> str:
+        lines = [f"{'layer':40} {'kernel':28} {'us':>9} {'GFLOP/s':>8}"]
+        for row in self.rows:
+            rate = row.flops / row.seconds / 1e9 if row.seconds > 0 else 0.0
+            lines.append(f"{row.layer:40.40} {row.kernel:28.28} {row.seconds * 1e6:9.1f} {rate:8.1f}")
+        lines.append(f"{'outside the layers':69} {self.remainder_seconds * 1e6:9.1f}")
+        lines.append(f"{'total':69} {self.wall_seconds * 1e6:9.1f}")
+        return "\n".join(lines)
+
+
+class Session:
+    """A network planned for one device, precision, batch size and number of threads.
+
+    Parameters
+    ----------
+    network
+        The stored graph; it is not changed. Batch normalisation is folded, activations and sums are fused.
+    device
+        ``"cpu"``.
+    precision
+        ``"float32"``.
+    batch
+        Inputs that memory is booked for; a larger call is cut into pieces of this size.
+    threads
+        Threads of one run; None: as many as the process may use.
+
+    Raises
+    ------
+    ModelError
+        The graph is not consistent; the message names the node.
+    ValueError
+        An argument is out of range or names something that there is not.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        batch: int = 1,
+        threads: int | None = None,
+    ) -> None:
+        if device != "cpu":
+            raise ValueError(f"device must be 'cpu' for whole networks, is {device!r}")
+        if precision != "float32":
+            raise ValueError(f"precision must be 'float32', is {precision!r}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be from 1 to 1024, is {threads}")
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, is {batch}")
+        shapes = network.infer_shapes()
+        graph = _core.Graph(network.name, network.input, list(network.input_shape))
+        for node in network.nodes:
+            weights = {role: network.weights[name] for role, name in node.weights.items()}
+            graph.add(node.op, list(node.inputs), node.output, node.attributes, weights)
+        self.name = network.name
+        self.batch = batch
+        self.input_shape: tuple[int, ...] = tuple(network.input_shape)
+        self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
+        self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+
+    @property
+    def kernels(self) -> list[tuple[str, str]]:
+        """(layer, ``"op:name:isa"``) of every step, in the order in which they run."""
+        return [(row[0], row[1]) for row in self._native.steps()]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory that all values between the layers share."""
+        return self._native.arena_bytes()
+
+    def run(self, x: Float32, *, out: Float32 | None = None) -> Float32:
+        """Run the network.
+
+        Parameters
+        ----------
+        x : float32 [N, C, H, W], C-contiguous
+            Any N, 0 too.
+        out : float32 [N, ...], optional
+            C-contiguous array to write into; must not share memory with `x`.
+
+        Returns
+        -------
+        float32 [N, ...], the output's shape behind the batch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an array of another dtype, rank, shape or order; the message shows the numbers.
+        """
+        return self._native.run(x, out)
+
+    def profile(self, x: Float32) -> tuple[Float32, Ledger]:
+        """Run the network and tell what every layer cost; arguments and result as in `run`."""
+        begin = perf_counter()
+        y, seconds = self._native.profile(x)
+        wall = perf_counter() - begin
+        images = len(y)
+        rows = tuple(
+            LedgerRow(layer, kernel, spent, flops * images, read * images, written * images)
+            for (layer, kernel, flops, read, written), spent in zip(self._native.steps(), seconds, strict=True)
+        )
+        return y, Ledger(rows, wall)
