@@ -1,6 +1,6 @@
 # The one file that knows instruction-set flags.
 #
-# fk_build_isa_sources(target files): each file named scalar.cpp, avx2.cpp, avx512.cpp or avx512icl.cpp is compiled for that
+# fk_build_isa_sources(files): each file named scalar.cpp, avx2.cpp, avx512.cpp or avx512icl.cpp is compiled for that
 # instruction set with FK_ISA (the namespace) and FK_ISA_LEVEL defined, without link-time optimisation. Everything
 # else is built for the plain target. On a processor that is not x86-64 the vector files are left out.
 
@@ -20,8 +20,7 @@ else()
   set(FK_X86 0)
 endif()
 
-function(fk_build_isa_sources target files)
-  target_compile_definitions(${target} PRIVATE FK_X86=${FK_X86})
+function(fk_build_isa_sources files)
   foreach(file ${files})
     get_filename_component(isa ${file} NAME_WE)
     if(NOT DEFINED FK_LEVEL_${isa})

@@ -62,9 +62,7 @@ def test_unknown_name_lists_what_there_is() -> None:
         models.build("resnet9")
 
 
-@pytest.mark.parametrize(
-    ("size", "kernel", "stride"), [(48, 3, 1), (48, 3, 2), (47, 3, 2), (7, 5, 3), (6, 1, 2)]
-)
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(48, 3, 1), (48, 3, 2), (47, 3, 2), (7, 5, 3), (6, 1, 2)])
 def test_same_padding_gives_ceil(size: int, kernel: int, stride: int) -> None:
     before, after = same_padding(size, kernel, stride, at_end=True)
     assert (size + before + after - kernel) // stride + 1 == -(-size // stride)

@@ -21,9 +21,7 @@ def _small() -> Network:
     g = GraphBuilder("small", (1, 8, 8), seed=3)
     x = g.max_pool2d(g.conv_bn("input", 4, 3), 2)
     g.softmax(g.dense(g.dropout(g.flatten(x), 0.1), 7))
-    network = g.finish(
-        preprocessing={"size": [8, 8], "channels": 1, "normalization": "per_image", "epsilon": 1.0}
-    )
+    network = g.finish(preprocessing={"size": [8, 8], "channels": 1, "normalization": "per_image", "epsilon": 1.0})
     network.metadata = {"accuracy": "0.5"}
     return network
 
@@ -151,9 +149,7 @@ _W = "conv2d_1.w"
         (lambda h: h.__setitem__("__metadata__", {"ferkern": "[]"}), "expected an object"),
     ],
 )
-def test_hostile_headers_are_named(
-    file: Path, change: Callable[[dict[str, Any]], None], message: str
-) -> None:
+def test_hostile_headers_are_named(file: Path, change: Callable[[dict[str, Any]], None], message: str) -> None:
     header, body = _header(file)
     change(header)
     _write(file, header, body)

@@ -59,9 +59,7 @@ class FaceSet:
 
     def __post_init__(self) -> None:
         if self.images.ndim != 3 or self.images.dtype != np.uint8:
-            raise ValueError(
-                f"images must be uint8 [n, h, w], is {self.images.dtype} {list(self.images.shape)}"
-            )
+            raise ValueError(f"images must be uint8 [n, h, w], is {self.images.dtype} {list(self.images.shape)}")
         n = len(self.images)
         for name in ("labels", "usage", "votes", "has_twin"):
             column = getattr(self, name)

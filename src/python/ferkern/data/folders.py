@@ -85,9 +85,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > _MAX_PIXELS:
-                raise ValueError(
-                    f"{path}: {picture.width}x{picture.height} is more than {_MAX_PIXELS} pixels"
-                )
+                raise ValueError(f"{path}: {picture.width}x{picture.height} is more than {_MAX_PIXELS} pixels")
             gray = np.asarray(picture.convert("L"), dtype=np.uint8)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: not a readable picture: {error}") from error

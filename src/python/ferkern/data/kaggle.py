@@ -68,9 +68,7 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
             header = [name.strip().lower() for name in next(reader, [])]
             missing = {"emotion", "pixels", "usage"} - set(header)
             if missing:
-                raise ValueError(
-                    f"{path}: header {header[:8]} lacks the column(s) {', '.join(sorted(missing))}"
-                )
+                raise ValueError(f"{path}: header {header[:8]} lacks the column(s) {', '.join(sorted(missing))}")
             at = [header.index(name) for name in ("emotion", "pixels", "usage")]
             for row, cells in enumerate(reader, start=1):
                 if not cells:

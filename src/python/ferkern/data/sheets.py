@@ -46,9 +46,7 @@ def read_sheets(folder: str | Path) -> FaceSet:
         labels=np.concatenate([part.labels for part in parts]),
         usage=np.concatenate([part.usage for part in parts]),
         votes=np.concatenate([p.votes for p in parts if p.votes is not None]) if with_votes else None,
-        has_twin=np.concatenate([p.has_twin for p in parts if p.has_twin is not None])
-        if with_twins
-        else None,
+        has_twin=np.concatenate([p.has_twin for p in parts if p.has_twin is not None]) if with_twins else None,
     )
 
 
@@ -112,9 +110,7 @@ def _read_tiles(path: Path, n: int) -> NDArray[np.uint8]:
             width, height = picture.size
             columns, rows = width // SIZE, height // SIZE
             if width % SIZE or height % SIZE or max(width, height) > _LARGEST_SIDE or columns * rows < n:
-                raise ValueError(
-                    f"{path}: sheet of {width}x{height} has no room for {n} tiles of {SIZE}x{SIZE}"
-                )
+                raise ValueError(f"{path}: sheet of {width}x{height} has no room for {n} tiles of {SIZE}x{SIZE}")
             sheet = np.asarray(picture.convert("L"), dtype=np.uint8)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file") from error

@@ -37,9 +37,7 @@ class GraphBuilder:
     """
 
     def __init__(self, name: str, input_shape: tuple[int, int, int], *, seed: int = 0) -> None:
-        self.network = Network(
-            name=name, input="input", input_shape=input_shape, output="", nodes=[], weights={}
-        )
+        self.network = Network(name=name, input="input", input_shape=input_shape, output="", nodes=[], weights={})
         self.rng = np.random.default_rng(seed)
         self.shapes: dict[str, tuple[int, ...]] = {"input": input_shape}
         self._counts: dict[str, int] = {}
@@ -98,9 +96,7 @@ class GraphBuilder:
         """Activation by name."""
         return self._append("activation", (x,), {"kind": kind}, {})
 
-    def conv_bn(
-        self, x: str, channels: int, kernel: int, *, stride: int = 1, activation: str | None = "relu"
-    ) -> str:
+    def conv_bn(self, x: str, channels: int, kernel: int, *, stride: int = 1, activation: str | None = "relu") -> str:
         """Convolution without bias, batch norm, and an activation if one is named."""
         x = self.batch_norm(self.conv2d(x, channels, kernel, stride=stride, bias=False))
         return self.activation(x, activation) if activation else x
@@ -116,9 +112,7 @@ class GraphBuilder:
                 *same_padding(height, size, step, at_end=at_end),
                 *same_padding(width, size, step, at_end=at_end),
             ]
-        return self._append(
-            "max_pool2d", (x,), {"size": [size, size], "stride": [step, step], "padding": pads}, {}
-        )
+        return self._append("max_pool2d", (x,), {"size": [size, size], "stride": [step, step], "padding": pads}, {})
 
     def add(self, *xs: str) -> str:
         """Sum of values of one shape."""
@@ -145,9 +139,7 @@ class GraphBuilder:
         """Softmax over classes."""
         return self._append("softmax", (x,), {"axis": 1}, {})
 
-    def finish(
-        self, *, preprocessing: dict[str, Any] | None = None, classes: tuple[str, ...] = CLASSES
-    ) -> Network:
+    def finish(self, *, preprocessing: dict[str, Any] | None = None, classes: tuple[str, ...] = CLASSES) -> Network:
         """The network, validated."""
         self.network.preprocessing = dict(preprocessing or {})
         self.network.classes = classes

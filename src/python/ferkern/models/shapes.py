@@ -68,9 +68,7 @@ class _Context:
     def roles(self, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
         given = set(self.weights)
         if not set(needed) <= given or not given <= set(needed) | set(optional):
-            raise self.fail(
-                f"{self.op} has weights {sorted(given)}, needs {list(needed)}, may have {list(optional)}"
-            )
+            raise self.fail(f"{self.op} has weights {sorted(given)}, needs {list(needed)}, may have {list(optional)}")
 
     def vector(self, role: str, length: int) -> None:
         if role in self.weights and self.weights[role] != (length,):

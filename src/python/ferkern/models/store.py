@@ -37,9 +37,7 @@ def shipped() -> tuple[str, ...]:
     folder = resources.files("ferkern.models").joinpath("weights")
     if not folder.is_dir():
         return ()
-    return tuple(
-        sorted(f.name[: -len(".safetensors")] for f in folder.iterdir() if f.name.endswith(".safetensors"))
-    )
+    return tuple(sorted(f.name[: -len(".safetensors")] for f in folder.iterdir() if f.name.endswith(".safetensors")))
 
 
 def save(network: Network, path: str | os.PathLike[str], dtype: str = "float16") -> None:
@@ -207,9 +205,7 @@ def _tensor_specs(header: dict[str, Any], data_bytes: int) -> dict[str, Spec]:
     reached = 0
     for begin, end, name in sorted(spans):
         if begin != reached:
-            raise ModelError(
-                f"tensor {name!r}: begins at byte {begin}, the tensor before it ends at {reached}"
-            )
+            raise ModelError(f"tensor {name!r}: begins at byte {begin}, the tensor before it ends at {reached}")
         reached = end
     if reached != data_bytes:
         raise ModelError(f"tensors end at byte {reached}, the data has {data_bytes}")
