@@ -75,3 +75,48 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     if b is not None:
         y += b.astype(np.float64)[None, :, None, None]
     return activate(y, activation, alpha)
+
+
+def axis_average(n_in: int, n_out: int) -> Float64:
+    """[n_out, n_in]: parts of source pixels in each output pixel, every row sums to 1."""
+    edges = np.arange(n_out + 1) * n_in / n_out
+    pixels = np.arange(n_in)
+    low = np.maximum(edges[:-1, None], pixels[None])
+    high = np.minimum(edges[1:, None], pixels[None] + 1)
+    return np.clip(high - low, 0, None) * n_out / n_in
+
+
+def axis_bilinear(n_in: int, n_out: int) -> Float64:
+    """[n_out, n_in]: weights of the two source pixels around each output centre."""
+    at = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
+    return np.clip(1 - np.abs(at[:, None] - np.arange(n_in)[None]), 0, None)
+
+
+def resize(x, size, method):
+    """Float64, not rounded."""
+    axis = {"area": axis_average, "bilinear": axis_bilinear}[method]
+    rows, columns = axis(x.shape[0], size[0]), axis(x.shape[1], size[1])
+    return np.einsum("ip,jq,pq...->ij...", rows, columns, x.astype(np.float64), optimize=True)
+
+
+def warp(x, matrix, size, border="constant", fill=0.0, samples=(1, 1)):
+    """Float64 [h, w], not rounded; the mean of samples = (down, across) points of each output's square."""
+    x = x.astype(np.float64)
+    h, w = x.shape
+    offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in samples]
+    v = (np.arange(size[0])[:, None] + offsets[0]).ravel()[:, None]
+    u = (np.arange(size[1])[:, None] + offsets[1]).ravel()[None]
+    (a, b, c), (d, e, f) = np.asarray(matrix, dtype=np.float64)
+    at_x, at_y = a * u + b * v + c, d * u + e * v + f
+    x0, y0 = np.floor(at_x).astype(np.int64), np.floor(at_y).astype(np.int64)
+
+    def pixel(row, column):
+        value = x[np.clip(row, 0, h - 1), np.clip(column, 0, w - 1)]
+        inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+        return value if border == "replicate" else np.where(inside, value, fill)
+
+    fx, fy = at_x - x0, at_y - y0
+    above = pixel(y0, x0) * (1 - fx) + pixel(y0, x0 + 1) * fx
+    below = pixel(y0 + 1, x0) * (1 - fx) + pixel(y0 + 1, x0 + 1) * fx
+    points = above * (1 - fy) + below * fy
+    return points.reshape(size[0], samples[0], size[1], samples[1]).mean(axis=(1, 3))

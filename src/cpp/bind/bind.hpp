@@ -5,8 +5,9 @@
 
 namespace fk {
 
-void bind_base(pybind11::module_& m); // processor, instruction sets, kernels, threads, choices
-void bind_nn(pybind11::module_& m);   // convolution and the other layers
-void bind_net(pybind11::module_& m);  // graphs, planner, sessions
+void bind_base(pybind11::module_& m);  // processor, instruction sets, kernels, threads, choices
+void bind_nn(pybind11::module_& m);    // convolution and the other layers
+void bind_net(pybind11::module_& m);   // graphs, planner, sessions
+void bind_image(pybind11::module_& m); // grey, resize, warp
 
 } // namespace fk

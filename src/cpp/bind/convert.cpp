@@ -92,6 +92,12 @@ std::array<std::int64_t, 2> pair_in(const py::object& object, const char* name) 
     return {value, value};
 }
 
+std::array<std::int64_t, 2> size_in(const py::object& object, const char* name) {
+    require(py::isinstance<py::sequence>(object) && !py::isinstance<py::str>(object) && py::len(object) == 2, name,
+            " must be two numbers, (height, width)");
+    return pair_in(object, name);
+}
+
 Padding padding_in(const py::object& object) {
     if (py::isinstance<py::str>(object)) {
         const auto text = object.cast<std::string>();

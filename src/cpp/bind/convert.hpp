@@ -74,6 +74,8 @@ void refuse_overlap(const py::array& out, const py::array& in, const char* name)
 
 // n or (n, m)
 std::array<std::int64_t, 2> pair_in(const py::object& object, const char* name);
+// (height, width), both needed
+std::array<std::int64_t, 2> size_in(const py::object& object, const char* name);
 // "same", "valid", p, (vertical, horizontal) or (top, bottom, left, right)
 Padding padding_in(const py::object& object);
 Activation activation_in(const py::object& name, const std::optional<float>& alpha);

@@ -27,4 +27,5 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_base(m);
     fk::bind_nn(m);
     fk::bind_net(m);
+    fk::bind_image(m);
 }

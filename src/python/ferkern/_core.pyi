@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +7,9 @@ import numpy.typing as npt
 _Float32 = npt.NDArray[np.float32]
 _Pair = int | tuple[int, int]
 _Padding = str | int | Sequence[int]
+_UInt8 = npt.NDArray[np.uint8]
+_Matrix = npt.NDArray[np.float64] | npt.NDArray[np.float32]
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 __version__: str
 
@@ -49,3 +52,17 @@ class Session:
     def profile(self, x: _Float32) -> tuple[_Float32, list[float]]: ...
     def steps(self) -> list[tuple[str, str, float, float, float]]: ...
     def arena_bytes(self) -> int: ...
+
+def to_gray(rgb: _UInt8, out: _UInt8 | None) -> _UInt8: ...
+def resize(
+    image: npt.NDArray[_Pixel], size: tuple[int, int], method: str, out: npt.NDArray[_Pixel] | None
+) -> npt.NDArray[_Pixel]: ...
+def warp(
+    image: npt.NDArray[_Pixel],
+    matrix: _Matrix,
+    size: tuple[int, int],
+    border: str,
+    fill: float,
+    antialias: bool,
+    out: npt.NDArray[_Pixel] | None,
+) -> npt.NDArray[_Pixel]: ...

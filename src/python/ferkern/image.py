@@ -1,0 +1,233 @@
+"""Pictures: grey, another size, and affine views of them, computed by ferkern's kernels.
+
+Pictures are arrays [H, W] or [H, W, C] of any strides; nothing is cast or copied in silence. Every result has the same
+bits on every instruction set and for every number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ferkern import _core
+
+__all__ = ["fit_similarity", "invert", "resize", "similarity", "to_gray", "warp"]
+
+UInt8 = npt.NDArray[np.uint8]
+Float64 = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64] | npt.NDArray[np.float32]
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
+
+
+def to_gray(rgb: UInt8, *, out: UInt8 | None = None) -> UInt8:
+    """Grey picture from colour: ITU-R BT.601 luma in fixed point, bit for bit what Pillow's mode ``"L"`` holds.
+
+    Parameters
+    ----------
+    rgb : uint8 [H, W, 3] or [H, W, 4]
+        Red, green, blue; a fourth channel (alpha) is not looked at.
+    out : uint8 [H, W], optional
+        C-contiguous array to write into; must not share memory with `rgb`.
+
+    Returns
+    -------
+    uint8 [H, W]: floor((19595 R + 38470 G + 7471 B + 32768) / 65536).
+
+    Raises
+    ------
+    TypeError
+        `rgb` is not uint8.
+    ValueError
+        `rgb` has no pixels or not 3 or 4 channels.
+    """
+    return _core.to_gray(rgb, out)
+
+
+def resize(
+    image: npt.NDArray[Pixel],
+    size: tuple[int, int],
+    *,
+    method: Literal["area", "bilinear"] = "area",
+    out: npt.NDArray[Pixel] | None = None,
+) -> npt.NDArray[Pixel]:
+    """Picture of another size.
+
+    Parameters
+    ----------
+    image : uint8 or float32 [H, W] or [H, W, C]
+    size
+        (height, width) of the result, pixels.
+    method
+        ``"area"``: the mean of the source over each output pixel's own area, parts of source pixels counted by their
+        part; the method for making pictures smaller. Made larger, source pixels become rectangles, mixed where an
+        output pixel lies across their edge.
+        ``"bilinear"``: between the four source pixels around the output pixel's centre (i + 1/2) H / height - 1/2;
+        beyond the outermost centres the edge is repeated. It does not average: reduce with ``"area"``.
+    out : as the result, optional
+        C-contiguous array to write into; must not share memory with `image`.
+
+    Returns
+    -------
+    [height, width] or [height, width, C] of the dtype of `image`; uint8 results are floor(v + 1/2).
+
+    Raises
+    ------
+    TypeError
+        `image` is neither uint8 nor float32.
+    ValueError
+        A size is below 1, or the method is unknown.
+    """
+    return _core.resize(image, size, method, out)
+
+
+def warp(
+    image: npt.NDArray[Pixel],
+    matrix: Matrix,
+    size: tuple[int, int],
+    *,
+    border: Literal["constant", "replicate"] = "constant",
+    fill: float = 0,
+    antialias: bool = False,
+    out: npt.NDArray[Pixel] | None = None,
+) -> npt.NDArray[Pixel]:
+    """Affine view of a picture, or many of them, with bilinear sampling.
+
+    Parameters
+    ----------
+    image : uint8 or float32 [H, W] or [H, W, C]
+    matrix : float64 or float32 [2, 3] or [K, 2, 3]
+        Maps output pixels to input pixels: (x, y) = matrix @ (column, row, 1), pixel centres at integers. `invert`
+        turns a matrix that maps the other way. Scales (the first two columns) up to 32768.
+    size
+        (height, width) of each result, pixels.
+    border
+        What stands beyond the picture: ``"constant"``: `fill`; ``"replicate"``: the nearest pixel.
+    fill
+        Value beyond the border, 0 to 255 for uint8.
+    antialias
+        Average over each output pixel's own square instead of taking one point: s_u x s_v samples, s_u and s_v the
+        lengths of the matrix's first two columns rounded up, at most 32. For views that are much smaller than what they
+        show, such as a large face on 48 x 48 pixels. Where the matrix does not reduce it changes nothing.
+    out : as the result, optional
+        C-contiguous array to write into; must not share memory with `image`.
+
+    Returns
+    -------
+    [height, width] for one matrix, [K, height, width] for K, with C behind where `image` has channels, of the dtype of
+    `image`; uint8 results are floor(v + 1/2).
+
+    Raises
+    ------
+    TypeError
+        `image` is neither uint8 nor float32, or `matrix` not floating.
+    ValueError
+        `matrix` has another shape, an entry that is not finite or a scale too large; `fill` does not fit the dtype.
+    """
+    return _core.warp(image, matrix, size, border, fill, antialias, out)
+
+
+def similarity(
+    scale: float,
+    angle: float = 0.0,
+    translation: tuple[float, float] = (0.0, 0.0),
+    *,
+    center: tuple[float, float] = (0.0, 0.0),
+) -> Float64:
+    """Matrix [2, 3] that turns points about `center` by `angle`, scales them, and moves them.
+
+    Parameters
+    ----------
+    scale
+        Factor of lengths, above 0.
+    angle
+        Radians, from the x axis (right) towards the y axis (down): clockwise as one looks at the picture.
+    translation
+        (x, y), pixels, added after the turn.
+    center
+        (x, y) of the point that the turn and the scale leave where it is, pixels.
+
+    Returns
+    -------
+    float64 [2, 3] : (x', y') = scale R(angle) ((x, y) - center) + center + translation.
+
+    Raises
+    ------
+    ValueError
+        A number is not finite or the scale is not above 0.
+    """
+    numbers = np.array([scale, angle, *translation, *center], dtype=np.float64)
+    if not np.isfinite(numbers).all() or scale <= 0:
+        raise ValueError(
+            f"similarity needs finite numbers and a scale above 0; scale is {scale}, angle {angle}, "
+            f"translation {translation}, center {center}"
+        )
+    a, b = scale * np.cos(angle), scale * np.sin(angle)
+    cx, cy = center
+    return np.array(
+        [[a, -b, cx - a * cx + b * cy + translation[0]], [b, a, cy - b * cx - a * cy + translation[1]]],
+        dtype=np.float64,
+    )
+
+
+def invert(matrix: Matrix) -> Float64:
+    """Matrix or matrices [..., 2, 3] that map the other way.
+
+    Raises
+    ------
+    ValueError
+        A shape other than [..., 2, 3], or a matrix that maps to a line or a point.
+    """
+    m = np.asarray(matrix, dtype=np.float64)
+    if m.ndim < 2 or m.shape[-2:] != (2, 3):
+        raise ValueError(f"matrix must have the shape [..., 2, 3], has {list(m.shape)}")
+    linear, shift = m[..., :2], m[..., 2:]
+    try:
+        inverse = np.linalg.inv(linear)
+    except np.linalg.LinAlgError as error:
+        raise ValueError("matrix cannot be inverted: it maps the plane to a line or a point") from error
+    return np.concatenate([inverse, -inverse @ shift], axis=-1)
+
+
+def fit_similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
+    """Similarity (turn, one scale, shift; no reflection) that maps points best, in the least-squares sense.
+
+    Minimises sum |s R p_i + t - q_i|^2 in closed form: with the points taken relative to their means, s cos = sum p.q /
+    sum |p|^2 and s sin = sum p x q / sum |p|^2.
+
+    Parameters
+    ----------
+    source, target : [N, 2] (x, y), N at least 2
+        p_i and q_i, finite.
+
+    Returns
+    -------
+    float64 [2, 3], maps source to target.
+
+    Raises
+    ------
+    ValueError
+        Shapes differ or are not [N, 2], a number is not finite, or all source points coincide.
+
+    Notes
+    -----
+    S. Umeyama, Least-squares estimation of transformation parameters between two point patterns, IEEE PAMI 13(4), 1991,
+    in two dimensions and restricted to rotations.
+    """
+    p, q = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] != 2 or p.shape != q.shape or len(p) < 2:
+        raise ValueError(
+            f"source and target must both be [N, 2] with N at least 2, are {list(p.shape)} and {list(q.shape)}"
+        )
+    if not (np.isfinite(p).all() and np.isfinite(q).all()):
+        raise ValueError("source and target must be finite")
+    p_mean, q_mean = p.mean(axis=0), q.mean(axis=0)
+    p, q = p - p_mean, q - q_mean
+    spread = float((p * p).sum())
+    if spread <= np.finfo(np.float64).eps ** 2 * float(p_mean @ p_mean):
+        raise ValueError("source points coincide: no scale and no turn can be told from them")
+    a = float((p * q).sum()) / spread
+    b = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
+    linear = np.array([[a, -b], [b, a]])
+    return np.column_stack([linear, q_mean - linear @ p_mean])
