@@ -33,9 +33,9 @@ def fer_2conv(*, seed: int = 0) -> Network:
     g = GraphBuilder("fer_2conv", (1, 48, 48), seed=seed)
     x = g.max_pool2d(g.activation(g.conv2d("input", 20, 5, padding="valid")), 2)
     x = g.max_pool2d(g.activation(g.conv2d(x, 20, 5, padding="valid")), 2)
-    x = g.dropout(g.flatten(x), 0.4)
-    x = g.dropout(g.activation(g.dense(x, 500)), 0.4)
-    x = g.dropout(g.activation(g.dense(x, 300)), 0.2)
+    x = g.dropout(g.flatten(x), 0.2)
+    x = g.dropout(g.activation(g.dense(x, 500)), 0.3)
+    x = g.activation(g.dense(x, 300))
     g.softmax(g.dense(x, 7))
     return g.finish(preprocessing=STANDARDISED)
 

@@ -1,0 +1,110 @@
+"""``ferkern train``: train a network by its recipe, and write weights, curves, evaluation and card."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from ferkern.data import FaceSet
+    from ferkern.train.config import TrainConfig
+    from ferkern.train.curves import EpochRecord
+    from ferkern.train.finish import Result
+
+__all__ = ["train"]
+
+
+class Dataset(StrEnum):
+    """Data sets that can be trained on."""
+
+    FER2013 = "fer2013"
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="fer_small, fer_4conv, fer_2conv or mini_xception.")],
+    path: Annotated[
+        Path,
+        typer.Option("--path", metavar="P", help="fer2013.csv, a folder of class folders, or of sheets."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for everything written.")],
+    dataset: Annotated[Dataset, typer.Option("--dataset", help="What is trained on.")] = Dataset.FER2013,
+    votes: Annotated[
+        Path | None, typer.Option("--votes", metavar="CSV", help="FER+ votes, if not beside fer2013.csv.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the faces.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Faces a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Highest rate.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything drawn.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of torch.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from DIR's checkpoint.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train a network from scratch by its recipe; options change single settings of it."""
+    if importlib.util.find_spec("torch") is None:
+        raise typer.BadParameter('training needs torch: pip install "ferkern[train]"', param_hint="train")
+    from ferkern.data import read_faces
+    from ferkern.train.config import recipe
+
+    try:
+        config = recipe(
+            name,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            threads=threads,
+        )
+        faces = read_faces(path, votes=votes)
+        result = _run(config, faces, out, resume=resume, quiet=quiet)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"weights {result.weights}")
+    typer.echo(f"sha256 {result.sha256}")
+    for what, evaluation in (("all", result.evaluation), ("without twins", result.without_twins)):
+        if evaluation is not None:
+            typer.echo(f"accuracy, {what}: {100 * evaluation.accuracy:.2f} % of {evaluation.n}")
+
+
+def _run(config: TrainConfig, faces: FaceSet, out: Path, *, resume: bool, quiet: bool) -> Result:
+    from ferkern.train.finish import finish
+    from ferkern.train.loop import Trainer
+
+    trainer = Trainer(config, faces, out, resume=resume)
+    console = Console(stderr=True, highlight=False)
+    if not quiet:
+        for part, counts in trainer.distribution().items():
+            console.print(f"{part}: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    progress = Progress(
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    total = config.epochs * trainer.steps
+    done = len(trainer.history) * trainer.steps
+    task = progress.add_task("train", total=total, completed=done, epoch=len(trainer.history), epochs=config.epochs)
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        progress.update(task, completed=epoch * steps + step + 1, epoch=epoch + 1)
+
+    def on_epoch(record: EpochRecord) -> None:
+        if not quiet:
+            console.print(
+                f"epoch {record.epoch}: training {record.train_loss:.4f} {100 * record.train_accuracy:.2f} %, "
+                f"held out {record.validation_loss:.4f} {100 * record.validation_accuracy:.2f} %, "
+                f"{record.seconds:.1f} s"
+            )
+
+    show = console.is_terminal and not quiet
+    with progress if show else nullcontext():
+        network = trainer.run(on_step=on_step if show else None, on_epoch=on_epoch)
+    return finish(network, config, faces, out)

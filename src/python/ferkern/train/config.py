@@ -1,0 +1,115 @@
+"""Everything that decides a training run, in one dataclass that is written beside its result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from ferkern.train.augment import Augmentation
+
+__all__ = ["RECIPES", "TrainConfig", "recipe"]
+
+
+@dataclass(slots=True)
+class TrainConfig:
+    """Settings of one run.
+
+    Attributes
+    ----------
+    network
+        Name of the network, see `ferkern.models.build`.
+    epochs
+        Passes over the training faces.
+    batch_size
+        Faces a step.
+    learning_rate
+        Highest rate: reached after `warmup` epochs, then down to zero along half a cosine.
+    warmup
+        Epochs of linear rise.
+    early_epochs, early_size
+        Number of first epochs on faces sampled at a smaller size, and that size (pixels): they cost less.
+        For networks that end in global pooling only. 0: none.
+    momentum
+        Nesterov momentum of stochastic gradient descent.
+    weight_decay
+        L2 decay of convolution and dense weights (biases and batch norm have none).
+    clip
+        Largest norm of the gradient.
+    label_smoothing
+        Share of the uniform distribution in every target.
+    votes_weight
+        Share of P(label | FER+ votes) in the target, see `ferkern.train.targets`.
+    average_decay
+        Decay a step of the exponential average of weights, which is what is shipped.
+    held_out
+        Training faces kept out of training, for the curves and for choices. PublicTest serves no choice.
+    seed
+        Seed of everything drawn: initial weights, order, augmentation, dropout, the faces held out.
+    precision
+        ``"bfloat16"`` (mixed, weights stay float32) or ``"float32"``.
+    threads
+        torch's threads.
+    augmentation
+        Strengths of the augmentation.
+    """
+
+    network: str
+    epochs: int = 60
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    warmup: float = 4.0
+    early_epochs: int = 0
+    early_size: int = 36
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    label_smoothing: float = 0.0
+    votes_weight: float = 0.5
+    average_decay: float = 0.999
+    held_out: int = 1024
+    seed: int = 0
+    precision: str = "bfloat16"
+    threads: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, is {getattr(self, name)}")
+        if self.precision not in ("bfloat16", "float32"):
+            raise ValueError(f"precision must be 'bfloat16' or 'float32', is {self.precision!r}")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"average_decay must be in [0, 1), is {self.average_decay}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and checkpoints."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `to_dict`; an unknown key is a ValueError."""
+        values = dict(values)
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        strengths = dict(values.get("augmentation", {}))
+        if "erase_side" in strengths:
+            strengths["erase_side"] = tuple(strengths["erase_side"])
+        values["augmentation"] = Augmentation(**strengths)
+        return cls(**values)
+
+
+_WITHOUT_BATCH_NORM = {"learning_rate": 0.03, "weight_decay": 1e-3}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "fer_small": {"epochs": 62, "early_epochs": 34},
+    "fer_4conv": {"epochs": 24},
+    "fer_2conv": {"epochs": 30, **_WITHOUT_BATCH_NORM},
+}
+"""What a network's run changes of the defaults."""
+
+
+def recipe(network: str, **changes: Any) -> TrainConfig:
+    """The settings a network is trained with, with `changes` on top; a change of None is no change."""
+    config = TrainConfig(network=network, **RECIPES.get(network, {}))
+    return replace(config, **{name: value for name, value in changes.items() if value is not None})
