@@ -13,15 +13,19 @@ from ferkern.config import config
 
 if TYPE_CHECKING:
     from ferkern.errors import ModelError
+    from ferkern.face.pipeline import Face, Recognizer, recognize
     from ferkern.models import load
 
-__all__ = ["ModelError", "__version__", "config", "load"]
+__all__ = ["Face", "ModelError", "Recognizer", "__version__", "config", "load", "recognize"]
 
 _HOME = {
+    "Face": "ferkern.face.pipeline",
     "ModelError": "ferkern.errors",
+    "Recognizer": "ferkern.face.pipeline",
     "load": "ferkern.models",
+    "recognize": "ferkern.face.pipeline",
 }
-_MODULES = frozenset({"data", "face", "image", "models", "nn", "registry"})
+_MODULES = frozenset({"data", "evaluate", "face", "image", "models", "nn", "pictures", "registry"})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Faces: where they are (`detect`), what they express (`expression`), and both in one call (`pipeline`)."""

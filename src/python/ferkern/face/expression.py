@@ -1,0 +1,128 @@
+"""What a face expresses: the crop that the networks were trained on, and one call for many faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferkern import image
+
+if TYPE_CHECKING:
+    import os
+
+    from ferkern.models.network import Network
+
+__all__ = ["FRAMING", "SIDE", "ExpressionClassifier", "Framing", "crop"]
+
+SIDE = 48
+"""Pixels along a side of a FER-2013 face, and of the crops made here."""
+
+_BATCH = 32  # faces that memory is booked for; more are done in pieces of this size
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Where the square of a FER-2013 picture lies about a detector's box, in units of the box's larger side.
+
+    Attributes
+    ----------
+    side : float
+        Side of the square.
+    dx, dy : float
+        From the box's centre to the square's, to the right and downwards.
+    """
+
+    side: float
+    dx: float
+    dy: float
+
+
+FRAMING = Framing(side=1.0, dx=0.0, dy=0.0)
+
+
+def crop(
+    gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING
+) -> NDArray[np.uint8]:
+    """Cut faces out as FER-2013 frames them.
+
+    Bilinear at the exact place; where a face is larger than its crop, the average over each pixel's area, so nothing
+    aliases. What lies outside the picture repeats its border.
+
+    Parameters
+    ----------
+    gray : uint8 [H, W]
+    boxes : floats [n, 4]
+        A detector's boxes in pixels: x, y (of the upper left corner), width, height.
+    framing : Framing
+        The square that is cut, relative to the box.
+
+    Returns
+    -------
+    uint8 [n, 48, 48]
+
+    Raises
+    ------
+    ValueError
+        The boxes have another shape, or one has no size.
+    """
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes: shape {list(boxes.shape)}, expected [n, 4]")
+    boxes = boxes.astype(np.float64)
+    larger = boxes[:, 2:].max(axis=1, initial=0)
+    if not (np.isfinite(boxes).all() and (boxes[:, 2:] > 0).all()):
+        raise ValueError(f"boxes: {boxes.tolist()}, expected finite numbers and sizes above 0")
+    side = framing.side * larger
+    left = boxes[:, 0] + boxes[:, 2] / 2 + framing.dx * larger - side / 2
+    top = boxes[:, 1] + boxes[:, 3] / 2 + framing.dy * larger - side / 2
+    # The crop's pixel (i, j) has its centre at left + (i + 1/2) scale - 1/2 of the picture's pixels, whose centres are
+    # at whole numbers, and likewise downwards.
+    scale = side / SIDE
+    matrices = np.zeros((len(boxes), 2, 3))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = scale
+    matrices[:, 0, 2] = left + 0.5 * scale - 0.5
+    matrices[:, 1, 2] = top + 0.5 * scale - 0.5
+    return image.warp(gray, matrices, (SIDE, SIDE), border="replicate", antialias=True)
+
+
+class ExpressionClassifier:
+    """A network for expressions, planned once.
+
+    Parameters
+    ----------
+    model : str, path or Network
+        Name of a shipped network, a `.safetensors` file, or a graph with its weights.
+    device : str
+    threads : int, optional
+        Threads of one call; None: as many as the process may use.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Network = "fer_small",
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        from ferkern import models
+
+        self.network = model if isinstance(model, models.Network) else models.load(model)
+        self.classes = self.network.classes
+        self._session = self.network.plan(device=device, batch=_BATCH, threads=threads)
+
+    def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities [N, K] of N faces, uint8 [N, 48, 48]."""
+        from ferkern.models.preprocessing import preprocess
+
+        if faces.dtype != np.uint8 or faces.ndim != 3 or faces.shape[1:] != (SIDE, SIDE):
+            raise ValueError(f"faces: {faces.dtype} {list(faces.shape)}, expected uint8 [N, {SIDE}, {SIDE}]")
+        return self._session.run(preprocess(self._sized(faces), self.network.preprocessing))
+
+    def _sized(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Faces at the size of the network's input."""
+        size = self.network.input_shape[1:]
+        if size == (SIDE, SIDE):
+            return faces
+        return np.stack([image.resize(face, size, method="bilinear") for face in faces])
