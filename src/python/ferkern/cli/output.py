@@ -1,0 +1,107 @@
+"""Where words go: results to stdout, everything else to stderr; progress, interruption, exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+__all__ = ["INTERRUPTED", "describe", "guarded", "messages", "pip_install", "results", "track", "warn"]
+
+INTERRUPTED = 130  # 128 + SIGINT
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
+_PATIENCE = 1.0  # seconds before a progress bar appears
+_PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def results() -> Console:
+    """Console of stdout, wide enough to lose nothing where it is no terminal."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=_PIPED_WIDTH if piped else None, highlight=False)
+
+
+def messages() -> Console:
+    """Console of stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """One failure, on stderr."""
+    messages().print(f"[bold red]failed[/] {escape(text)}")
+
+
+def describe(error: BaseException, path: object) -> str:
+    """What went wrong with a file, with its name once."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"{path}: does not fit into memory"
+    text = str(error) or type(error).__name__
+    return text if str(path) in text else f"{path}: {text}"
+
+
+def pip_install(extra: str) -> str:
+    """The line that brings an extra."""
+    return f'pip install "ferkern[{extra}]"'
+
+
+def track(items: Iterable[T], what: str, *, total: int, quiet: bool) -> Iterator[T]:
+    """Give the items; after a second, show a progress bar on stderr if that is a terminal."""
+    console = messages()
+    if quiet or not console.is_terminal:
+        yield from items
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+    )
+    task = bar.add_task(what, total=total)
+    started, shown = time.monotonic(), False
+    try:
+        for done, item in enumerate(items):
+            if not shown and time.monotonic() - started > _PATIENCE:
+                bar.start()
+                shown = True
+            bar.update(task, completed=done)
+            yield item
+        bar.update(task, completed=total)
+    finally:
+        if shown:
+            bar.stop()
+
+
+def guarded(command: Callable[P, T]) -> Callable[P, T]:
+    """End a command cleanly on Ctrl-C and when the reader of stdout goes away."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            value = command(*args, **kwargs)
+            sys.stdout.flush()
+            return value
+        except KeyboardInterrupt:
+            messages().print("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # What is still buffered has no reader; without this the interpreter would complain at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(_BROKEN_PIPE) from None
+
+    return wrapper

@@ -1,0 +1,187 @@
+"""``ferkern recognize``: photographs, folders and patterns to a table, JSON Lines, CSV or pictures."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ferkern.cli.output import describe, messages, track, warn
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ferkern.cli.formats import Writer
+    from ferkern.face.pipeline import Recognizer
+
+__all__ = ["expand", "make_recognizer", "recognize"]
+
+
+def recognize(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Photographs, folders (with what lies below them) and patterns."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines, one object for each picture.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, one row for each face.")] = False,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="fer_small, fer_2conv, fer_4conv or a .safetensors file.")
+    ] = "fer_small",
+    detector: Annotated[
+        str | None, typer.Option("--detector", metavar="XML", help="A cascade of your own (OpenCV's XML).")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Where the network runs.")] = "cpu",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Find the faces on photographs and say what each expresses.
+
+    Results go to stdout, everything else to stderr. A picture that cannot be read is named and the others are
+    done. Exit code: 0 done, 1 some inputs failed, 2 usage, 130 interrupted.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other")
+    if draw is not None:
+        _prepare_folder(draw)
+    job = _Job(quiet=quiet, draw=draw)
+    files = expand(paths, job.fail, without=draw)
+    recognizer = make_recognizer(model=model, detector=detector, device=device)
+
+    from ferkern.cli.formats import CsvWriter, JsonWriter, TableWriter
+
+    writer: Writer
+    if as_json:
+        writer = JsonWriter()
+    elif as_csv:
+        writer = CsvWriter(recognizer.classifier.classes)
+    else:
+        writer = TableWriter()
+    try:
+        job.run(files, recognizer, writer)
+    finally:
+        writer.close()
+        job.summary()
+    if job.failed:
+        raise typer.Exit(1)
+
+
+def make_recognizer(*, model: str, detector: str | None, device: str) -> Recognizer:
+    """A recogniser, or a usage error that says which option names something that is not there or damaged."""
+    from ferkern.errors import ModelError
+    from ferkern.face.pipeline import Recognizer
+
+    try:
+        return Recognizer(model=model, detector=detector, device=device)
+    except (ModelError, OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def expand(paths: Iterable[str], fail: Callable[[str], None], *, without: Path | None = None) -> list[Path]:
+    """Files that the arguments mean, in their order, each once; `fail` is told what means nothing."""
+    from ferkern.pictures import find
+
+    files: dict[Path, None] = {}
+    for text in paths:
+        path = Path(text)
+        matches = [path]
+        if not path.exists() and glob.has_magic(text):
+            matches = [Path(m) for m in sorted(glob.glob(text, recursive=True))]
+            if not matches:
+                fail(f"{text}: matches no file")
+        for match in matches:
+            if match.is_dir():
+                below = [f for f in find(match) if without is None or not _is_below(f, without)]
+                if not below:
+                    fail(f"{match}: the folder holds no pictures")
+                files.update(dict.fromkeys(below))
+            else:
+                files[match] = None
+    return list(files)
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return folder.resolve() in file.resolve().parents
+
+
+def _prepare_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--draw {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"--draw {folder}: the folder is not writable")
+
+
+@dataclass
+class _Job:
+    """What is being done, and what came of it."""
+
+    quiet: bool
+    draw: Path | None
+    failed: int = 0
+    pictures: int = 0
+    faces: int = 0
+    milliseconds: float = 0.0
+    drawn: set[str] = field(default_factory=set)
+
+    def fail(self, text: str) -> None:
+        self.failed += 1
+        warn(text)
+
+    def run(self, files: list[Path], recognizer: Recognizer, writer: Writer) -> None:
+        from ferkern.pictures import read
+
+        for path in track(files, "recognizing", total=len(files), quiet=self.quiet):
+            started = time.perf_counter()
+            try:
+                picture = read(path)
+                faces = recognizer(picture)
+            except (OSError, ValueError, MemoryError) as error:
+                self.fail(describe(error, path))
+                continue
+            elapsed = (time.perf_counter() - started) * 1000
+            self.pictures += 1
+            self.faces += len(faces)
+            self.milliseconds += elapsed
+            writer.add(path, picture, faces, elapsed)
+            if self.draw is not None:
+                from ferkern import draw
+
+                self._save(self.draw, path, draw.annotate(picture, faces))
+
+    def _save(self, folder: Path, path: Path, image: Image) -> None:
+        name = f"{path.stem}.faces.jpg"
+        number = 1
+        while name in self.drawn:
+            number += 1
+            name = f"{path.stem}-{number}.faces.jpg"
+        self.drawn.add(name)
+        target = folder / name
+        try:
+            image.save(target, quality=92)
+        except (OSError, ValueError) as error:
+            self.fail(describe(error, target))
+
+    def summary(self) -> None:
+        if self.quiet or not self.pictures + self.failed:
+            return
+        words = [_count(self.pictures, "picture"), _count(self.faces, "face")]
+        if self.pictures:
+            words.append(f"{self.milliseconds / self.pictures:.1f} ms a picture")
+        if self.failed:
+            words.append(f"{self.failed} failed")
+        if self.draw is not None and self.drawn:
+            words.append(f"drawn into {self.draw}")
+        messages().print(", ".join(words), style="dim", markup=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
