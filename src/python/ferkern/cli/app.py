@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import demo, doctor, evaluate, recognize
+from ferkern.cli import demo, doctor, evaluate, recognize, train
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -46,4 +46,5 @@ def _common(
 app.command("demo")(guarded(demo.demo))
 app.command("recognize")(guarded(recognize.recognize))
 app.command("eval")(guarded(evaluate.evaluate))
+app.command("train")(guarded(train.train))
 app.command("doctor")(guarded(doctor.doctor))
