@@ -77,6 +77,42 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return activate(y, activation, alpha)
 
 
+def pool2d(x, size, *, kind, stride=None, padding=0, count_include_pad=False):
+    size = pair(size)
+    stride = size if stride is None else pair(stride)
+    pads = pad_amounts(x.shape[2:], size, stride, (1, 1), padding)
+    x = x.astype(np.float64)
+    if kind == "max":
+        return windows(x, size, stride, (1, 1), pads, -np.inf).max(axis=(4, 5))
+    if kind == "l2":
+        return np.sqrt((windows(x, size, stride, (1, 1), pads, 0.0) ** 2).sum(axis=(4, 5)))
+    cells = windows(np.ones_like(x), size, stride, (1, 1), pads, 1.0 if count_include_pad else 0.0).sum(axis=(4, 5))
+    return windows(x, size, stride, (1, 1), pads, 0.0).sum(axis=(4, 5)) / cells
+
+
+def depthwise_conv2d(x, w, b=None, **options):
+    x = np.repeat(x, w.shape[0] // x.shape[1], axis=1)
+    return conv2d(x, w, b, groups=x.shape[1], **options)
+
+
+def gemm(a, b, bias=None, *, activation=None, alpha=None):
+    c = a.astype(np.float64) @ b.astype(np.float64)
+    return activate(c if bias is None else c + bias.astype(np.float64), activation, alpha)
+
+
+def softmax(x, axis):
+    e = np.exp(x.astype(np.float64) - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def batch_norm(x, gamma, beta, mean, variance, *, epsilon=1e-5, activation=None, alpha=None):
+    gamma, beta, mean, variance = (
+        v.astype(np.float64).reshape(1, -1, *(1,) * (x.ndim - 2)) for v in (gamma, beta, mean, variance)
+    )
+    y = gamma * (x.astype(np.float64) - mean) / np.sqrt(variance + epsilon) + beta
+    return activate(y, activation, alpha)
+
+
 def axis_average(n_in: int, n_out: int) -> Float64:
     """[n_out, n_in]: parts of source pixels in each output pixel, every row sums to 1."""
     edges = np.arange(n_out + 1) * n_in / n_out

@@ -6,7 +6,9 @@
 namespace fk {
 
 void bind_base(pybind11::module_& m);  // processor, instruction sets, kernels, threads, choices
-void bind_nn(pybind11::module_& m);    // convolution and the other layers
+void bind_nn(pybind11::module_& m);    // convolution
+void bind_pool(pybind11::module_& m);  // layers on blocked channels: pooling, depthwise convolution, batch normalisation
+void bind_dense(pybind11::module_& m); // matrix products and pointwise functions
 void bind_net(pybind11::module_& m);   // graphs, planner, sessions
 void bind_image(pybind11::module_& m); // grey, resize, warp
 

@@ -26,6 +26,8 @@ PYBIND11_MODULE(_core, m) {
 
     fk::bind_base(m);
     fk::bind_nn(m);
+    fk::bind_pool(m);
+    fk::bind_dense(m);
     fk::bind_net(m);
     fk::bind_image(m);
 }

@@ -34,6 +34,59 @@ def conv2d(
     alpha: float | None,
     out: _Float32 | None,
 ) -> _Float32: ...
+def depthwise_conv2d(
+    x: _Float32,
+    w: _Float32,
+    b: _Float32 | None,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...
+def max_pool2d(x: _Float32, size: _Pair, stride: _Pair | None, padding: _Padding, out: _Float32 | None) -> _Float32: ...
+def avg_pool2d(
+    x: _Float32,
+    size: _Pair,
+    stride: _Pair | None,
+    padding: _Padding,
+    count_include_pad: bool,
+    out: _Float32 | None,
+) -> _Float32: ...
+def l2_pool2d(x: _Float32, size: _Pair, stride: _Pair | None, padding: _Padding, out: _Float32 | None) -> _Float32: ...
+def global_pool(x: _Float32, average: bool, out: _Float32 | None) -> _Float32: ...
+def batch_norm(
+    x: _Float32,
+    gamma: _Float32,
+    beta: _Float32,
+    mean: _Float32,
+    variance: _Float32,
+    epsilon: float,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...
+def gemm(
+    a: _Float32,
+    b: _Float32,
+    bias: _Float32 | None,
+    transpose_b: bool,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...
+def dense(
+    x: _Float32,
+    w: _Float32,
+    b: _Float32 | None,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...
+def activate(x: _Float32, kind: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
+def add(x1: _Float32, x2: _Float32, activation: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
+def softmax(x: _Float32, axis: int, out: _Float32 | None) -> _Float32: ...
 
 class Graph:
     def __init__(self, name: str, input: str, dims: Sequence[int]) -> None: ...

@@ -1,0 +1,85 @@
+#include "ops/batch_norm/batch_norm.hpp"
+
+#include <cmath>
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+#include "ops/window.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const BatchNormLeaf&);                                                                                         \
+    }
+#include "ops/batch_norm/kernels.inc"
+#undef FK_KERNEL
+
+namespace batch_norm {
+
+namespace {
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/batch_norm/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("batch_norm", rows);
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto& [n, c, ih, iw] = p.x;
+    require(n >= 1 && c >= 1 && ih >= 1 && iw >= 1, "x must hold at least one value, its shape is [", n, ", ", c, ", ", ih, ", ",
+            iw, "]");
+    constexpr std::array names{"gamma", "beta", "mean", "variance"};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        require(p.statistics[i] == c, names[i], " has ", p.statistics[i], " values, expected one for each of the ", c,
+                " channels");
+    }
+    require(std::isfinite(p.epsilon) && p.epsilon >= 0, "epsilon must be finite and not negative, is ", p.epsilon);
+    return {.n = checked_int(n, "batch"),
+            .c = checked_int(c, "channels"),
+            .ih = checked_int(ih, "input height"),
+            .iw = checked_int(iw, "input width"),
+            .epsilon = static_cast<float>(p.epsilon),
+            .activation = p.activation.kind,
+            .alpha = p.activation.alpha};
+}
+
+Cost cost(const Shape& s) {
+    const double values = double(s.n) * s.c * s.ih * s.iw;
+    return {.flops = 2 * values, .bytes_read = 4 * (values + 2.0 * s.c), .bytes_written = 4 * values};
+}
+
+Plan::Plan(const Shape& shape, const float* gamma, const float* beta, const float* mean, const float* variance, int threads,
+           int block)
+    : shape_(shape), row_(&choose_row("batch_norm", rows, shape, block)),
+      threads_(threads_for(static_cast<std::int64_t>(2 * cost(shape).bytes_written), bytes_worth_a_thread, threads)),
+      scale_(round_up(shape.c, row_->block)), shift_(round_up(shape.c, row_->block)) {
+    for (int c = 0; c < shape.c; ++c) {
+        const double spread = double(variance[c]) + double(shape.epsilon);
+        require(!(spread <= 0), "variance[", c, "] + epsilon = ", variance[c], " + ", shape.epsilon, " must be positive");
+        const double scale = gamma[c] / std::sqrt(spread);
+        scale_[c] = static_cast<float>(scale);
+        shift_[c] = static_cast<float>(beta[c] - mean[c] * scale);
+    }
+}
+
+void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    const int planes = static_cast<int>(ceil_div(s.c, block));
+    const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
+    parallel_for(images * planes, threads_, [&](int task, int) {
+        const int first = task % planes * block;
+        row_->function(BatchNormLeaf{.x = x + task * pixels * block,
+                                     .scale = scale_.data() + first,
+                                     .shift = shift_.data() + first,
+                                     .y = y + task * pixels * block,
+                                     .pixels = pixels,
+                                     .activation = s.activation,
+                                     .alpha = s.alpha});
+    });
+}
+
+} // namespace batch_norm
+} // namespace fk

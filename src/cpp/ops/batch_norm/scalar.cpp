@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/batch_norm/scale.inl.hpp"

@@ -1,0 +1,117 @@
+#include "ops/dense/dense.hpp"
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+#include "ops/window.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const DenseLeaf&);                                                                                             \
+    }
+#include "ops/dense/kernels.inc"
+#undef FK_KERNEL
+
+namespace dense {
+
+namespace {
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/dense/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("dense", rows);
+
+// Up to here the weights are streamed once for all rows of x.
+constexpr int few_rows = 4;
+
+bool wants_product(const Shape& s) {
+    const std::string& named = current_choice().kernel;
+    return s.n > few_rows && (named.empty() || named == "packed");
+}
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto [n, in] = p.x;
+    const auto [out, w_in] = p.w;
+    require(n >= 1 && in >= 1, "x must not be empty, its shape is [", n, ", ", in, "]");
+    require(out >= 1, "w must have at least one output, its shape is [", out, ", ", w_in, "]");
+    require(w_in == in, "w [", out, ", ", w_in, "] takes ", w_in, " inputs, x [", n, ", ", in, "] has ", in);
+    require(p.bias == -1 || p.bias == out, "b has ", p.bias, " values, expected one for each of the ", out, " outputs");
+    return {.n = checked_int(n, "batch"),
+            .in = checked_int(in, "inputs"),
+            .out = checked_int(out, "outputs"),
+            .activation = p.activation.kind,
+            .alpha = p.activation.alpha};
+}
+
+Cost cost(const Shape& s) {
+    return {.flops = 2 * double(s.n) * s.in * s.out,
+            .bytes_read = 4 * (double(s.n) * s.in + double(s.out) * s.in + s.out),
+            .bytes_written = 4 * double(s.n) * s.out};
+}
+
+Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) : shape_(shape), threads_(threads) {
+    if (wants_product(shape)) {
+        const gemm::Shape product{
+            .m = shape.n, .n = shape.out, .k = shape.in, .activation = shape.activation, .alpha = shape.alpha};
+        product_.emplace(product, w, shape.in, true, bias, threads);
+        return;
+    }
+    row_ = &choose_row("dense", rows, shape);
+    pack(w, bias);
+}
+
+void Plan::pack(const float* w, const float* bias) {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    weights_ = Tensor<float>(round_up(s.out, block) * s.in);
+    bias_ = Tensor<float>(round_up(s.out, block));
+    float* to = weights_.data();
+    for (int o0 = 0; o0 < s.out; o0 += dense_group * block) {
+        const int outputs = std::min(dense_group * block, s.out - o0);
+        const std::int64_t width = round_up(outputs, block);
+        for (int o = 0; o < outputs; ++o) {
+            const float* from = w + std::int64_t(o0 + o) * s.in;
+            for (int i = 0; i < s.in; ++i) {
+                to[i * width + o] = from[i];
+            }
+        }
+        to += width * s.in;
+    }
+    if (bias != nullptr) {
+        std::copy(bias, bias + s.out, bias_.data());
+    }
+}
+
+void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
+    const Shape& s = shape_;
+    if (product_) {
+        product_->run(x, s.in, y, s.out, images, scratch);
+        return;
+    }
+    const int block = row_->block;
+    const int per_group = dense_group * block;
+    const int groups = static_cast<int>(ceil_div(s.out, per_group));
+    const int threads = threads_for(4 * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
+    parallel_for(groups, threads, [&](int group, int) {
+        const int first = group * per_group;
+        const int outputs = std::min(per_group, s.out - first);
+        row_->function(DenseLeaf{.x = x,
+                                 .w = weights_.data() + std::int64_t(first) * s.in,
+                                 .bias = bias_.data() + first,
+                                 .y = y + first,
+                                 .ldx = s.in,
+                                 .ldy = s.out,
+                                 .rows = images,
+                                 .in = s.in,
+                                 .out = outputs,
+                                 .vectors = static_cast<int>(ceil_div(outputs, block)),
+                                 .activation = s.activation,
+                                 .alpha = s.alpha});
+    });
+}
+
+} // namespace dense
+} // namespace fk

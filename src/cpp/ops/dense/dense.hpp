@@ -1,0 +1,60 @@
+// Fully connected layer:  y[n, o] = act( b[o] + sum_i w[o, i] x[n, i] ).
+//
+// A few rows of x: every weight is used once or twice, so the kernels stream the weights at the speed of memory. More rows:
+// a matrix product, by gemm's contract.
+#pragma once
+
+#include <optional>
+
+#include "base/scratch.hpp"
+#include "base/tensor.hpp"
+#include "ops/activation.hpp"
+#include "ops/dense/leaf.hpp"
+#include "ops/gemm/gemm.hpp"
+#include "ops/op.hpp"
+
+namespace fk::dense {
+
+struct Shape {
+    int n, in, out;
+    int activation;
+    float alpha;
+};
+using KernelRow = Row<Shape, DenseKernel>;
+
+struct Params {
+    std::array<std::int64_t, 2> x{}; // n, in
+    std::array<std::int64_t, 2> w{}; // out, in
+    std::int64_t bias = -1;          // length, -1: none
+    Activation activation;
+};
+
+Shape infer(const Params& params);
+Cost cost(const Shape& shape);
+
+class Plan {
+  public:
+    // Packs w [out, in] (dense) and bias [out] (may be null).
+    Plan(const Shape& shape, const float* w, const float* bias, int threads);
+
+    // What serves: "gemm" where the planned batch is large, else "dense"; its row's name and set.
+    const char* op() const { return product_ ? "gemm" : "dense"; }
+    const char* kernel_name() const { return product_ ? product_->kernel().name : row_->name; }
+    Isa kernel_isa() const { return product_ ? product_->kernel().isa : row_->isa; }
+    ScratchBooking scratch() const { return product_ ? product_->scratch() : ScratchBooking{}; }
+
+    // x [images, in] and y [images, out], dense, images <= shape.n. Allocates nothing.
+    void run(const float* x, float* y, int images, Scratch& scratch) const;
+
+  private:
+    void pack(const float* w, const float* bias);
+
+    Shape shape_;
+    int threads_;
+    std::optional<gemm::Plan> product_;
+    const KernelRow* row_ = nullptr;
+    Tensor<float> weights_;
+    Tensor<float> bias_;
+};
+
+} // namespace fk::dense

@@ -1,0 +1,26 @@
+// What a dense kernel is given: some rows of x and one group of outputs.
+#pragma once
+
+#include <stdint.h>
+
+namespace fk {
+
+// A group is up to dense_group vectors of outputs whose weights stand together as one stream: [in][vectors][B].
+constexpr int dense_group = 8;
+
+struct DenseLeaf {
+    const float* x;
+    const float* w;
+    const float* bias; // [vectors][B], never null
+    float* y;
+    int64_t ldx, ldy;
+    int rows, in;
+    int out;     // outputs of this group
+    int vectors; // ceil(out / B)
+    int activation;
+    float alpha;
+};
+
+using DenseKernel = void (*)(const DenseLeaf&);
+
+} // namespace fk

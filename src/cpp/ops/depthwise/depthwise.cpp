@@ -1,0 +1,121 @@
+#include "ops/depthwise/depthwise.hpp"
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const DepthwiseLeaf&);                                                                                         \
+    }
+#include "ops/depthwise/kernels.inc"
+#undef FK_KERNEL
+
+namespace depthwise {
+
+namespace {
+bool one_filter_a_channel(const Shape& s) { return s.oc == s.c; }
+
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/depthwise/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("depthwise", rows);
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto& [n, c, ih, iw] = p.x;
+    const auto& [oc, one, kh, kw] = p.w;
+    require(n >= 1 && c >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", c, ", ", ih, ", ", iw,
+            "]");
+    require(oc >= 1 && oc % c == 0, "w has ", oc, " filters, expected a multiple of the ", c, " channels of x");
+    require(one == 1, "w has ", one, " input channels a filter, expected 1: its shape is [", oc, ", ", one, ", ", kh, ", ", kw,
+            "]");
+    require(p.bias == -1 || p.bias == oc, "b has ", p.bias, " values, expected one for each of the ", oc, " filters");
+    WindowParams window = p.window;
+    window.size = {kh, kw};
+    const WindowShape out = infer_window(window, ih, iw);
+    return {.n = checked_int(n, "batch"),
+            .c = checked_int(c, "channels"),
+            .ih = checked_int(ih, "input height"),
+            .iw = checked_int(iw, "input width"),
+            .oc = checked_int(oc, "filters"),
+            .oh = checked_int(out.out_h, "output height"),
+            .ow = checked_int(out.out_w, "output width"),
+            .kh = checked_int(kh, "window height"),
+            .kw = checked_int(kw, "window width"),
+            .stride_h = checked_int(window.stride[0], "stride"),
+            .stride_w = checked_int(window.stride[1], "stride"),
+            .pad_top = checked_int(out.pad_top, "padding"),
+            .pad_left = checked_int(out.pad_left, "padding"),
+            .dilation_h = checked_int(window.dilation[0], "dilation"),
+            .dilation_w = checked_int(window.dilation[1], "dilation"),
+            .activation = p.activation.kind,
+            .alpha = p.activation.alpha};
+}
+
+Cost cost(const Shape& s) {
+    const double outputs = double(s.n) * s.oc * s.oh * s.ow;
+    const double window = double(s.kh) * s.kw;
+    return {.flops = 2 * outputs * window,
+            .bytes_read = 4 * (double(s.n) * s.c * s.ih * s.iw + s.oc * window + s.oc),
+            .bytes_written = 4 * outputs};
+}
+
+Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads, int block)
+    : shape_(shape), row_(&choose_row("depthwise", rows, shape, block)),
+      threads_(threads_for(static_cast<std::int64_t>(cost(shape).flops), flops_worth_a_thread, threads)),
+      bands_(bands_for(shape.n * ceil_div(shape.oc, row_->block), shape.oh, threads_)),
+      weights_(round_up(shape.oc, row_->block) * shape.kh * shape.kw), bias_(round_up(shape.oc, row_->block)) {
+    const int lanes = row_->block;
+    const std::int64_t window = std::int64_t(shape.kh) * shape.kw;
+    for (std::int64_t o = 0; o < shape.oc; ++o) {
+        float* to = weights_.data() + o / lanes * window * lanes + o % lanes;
+        for (std::int64_t k = 0; k < window; ++k) {
+            to[k * lanes] = w[o * window + k];
+        }
+    }
+    if (bias != nullptr) {
+        std::copy(bias, bias + shape.oc, bias_.data());
+    }
+}
+
+void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& /*scratch*/) const {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    // With a multiplier the block is 1 and several output planes read one input plane.
+    const std::int64_t multiplier = s.oc / s.c;
+    const std::int64_t planes = ceil_div(s.oc, block);
+    const std::int64_t x_plane = std::int64_t(s.ih) * s.iw * block;
+    const std::int64_t y_plane = std::int64_t(s.oh) * s.ow * block;
+    parallel_for(static_cast<int>(images * planes * bands_), threads_, [&](int task, int) {
+        const std::int64_t plane = task / bands_;
+        const int band = task % bands_;
+        const std::int64_t channel = plane % planes * block;
+        row_->function(DepthwiseLeaf{.x = x + plane / multiplier * x_plane,
+                                     .w = weights_.data() + channel * s.kh * s.kw,
+                                     .bias = bias_.data() + channel,
+                                     .residual = residual != nullptr ? residual + plane * y_plane : nullptr,
+                                     .y = y + plane * y_plane,
+                                     .begin = static_cast<int>(std::int64_t(s.oh) * band / bands_),
+                                     .end = static_cast<int>(std::int64_t(s.oh) * (band + 1) / bands_),
+                                     .ih = s.ih,
+                                     .iw = s.iw,
+                                     .ow = s.ow,
+                                     .kh = s.kh,
+                                     .kw = s.kw,
+                                     .stride_h = s.stride_h,
+                                     .stride_w = s.stride_w,
+                                     .pad_top = s.pad_top,
+                                     .pad_left = s.pad_left,
+                                     .dilation_h = s.dilation_h,
+                                     .dilation_w = s.dilation_w,
+                                     .activation = s.activation,
+                                     .alpha = s.alpha});
+    });
+}
+
+} // namespace depthwise
+} // namespace fk

@@ -1,0 +1,62 @@
+// Depthwise convolution: every channel has filters of its own.
+//
+//   y[n, o, i, j] = act( b[o] + r[n, o, i, j] + sum_{p, q} w[o, 0, p, q] x[n, floor(o / m), i s_h + p d_h - pad_top,
+//   j s_w + q d_w - pad_left] )
+//
+// with m = filters / channels (the multiplier) and x = 0 outside the image.
+#pragma once
+
+#include "base/scratch.hpp"
+#include "base/tensor.hpp"
+#include "ops/activation.hpp"
+#include "ops/depthwise/leaf.hpp"
+#include "ops/op.hpp"
+#include "ops/window.hpp"
+
+namespace fk::depthwise {
+
+struct Shape {
+    int n, c, ih, iw;
+    int oc, oh, ow;
+    int kh, kw;
+    int stride_h, stride_w;
+    int pad_top, pad_left;
+    int dilation_h, dilation_w;
+    int activation;
+    float alpha;
+};
+using KernelRow = Row<Shape, DepthwiseKernel>;
+
+struct Params {
+    std::array<std::int64_t, 4> x{}; // n, c, ih, iw
+    std::array<std::int64_t, 4> w{}; // oc, 1, kh, kw; oc a multiple of c
+    std::int64_t bias = -1;          // length, -1: none
+    WindowParams window;             // its size is taken from w
+    Activation activation;
+};
+
+Shape infer(const Params& params);
+Cost cost(const Shape& shape);
+
+class Plan {
+  public:
+    // Packs w [oc, 1, kh, kw] (dense) and bias [oc] (may be null). block other than 0 asks for kernels on that channel block.
+    Plan(const Shape& shape, const float* w, const float* bias, int threads, int block = 0);
+
+    int block() const { return row_->block; }
+    const KernelRow& kernel() const { return *row_; }
+    ScratchBooking scratch() const { return {}; }
+
+    // x, y (and residual, like y; may be null) hold `images` <= shape.n images in blocked channels. Allocates nothing.
+    void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
+
+  private:
+    Shape shape_;
+    const KernelRow* row_;
+    int threads_;
+    int bands_;
+    Tensor<float> weights_;
+    Tensor<float> bias_;
+};
+
+} // namespace fk::depthwise

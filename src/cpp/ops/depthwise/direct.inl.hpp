@@ -1,0 +1,156 @@
+// Depthwise convolution on blocked channels: each lane is a channel, there is nothing to broadcast.
+//
+// A tile is WIDTH neighbouring output pixels. One step loads one vector of weights and multiplies it with WIDTH vectors
+// of x that come straight from the first-level cache as operands of the FMA: (1 + WIDTH) loads for WIDTH FMA, WIDTH
+// chains to cover the latency of 4. Nothing is padded: rows outside the image are clipped from the window for the whole
+// row of outputs, columns only for the few outputs at the left and right edge.
+#pragma once
+
+#include "ops/depthwise/leaf.hpp"
+#include "ops/epilogue.inl.hpp"
+
+namespace fk::FK_ISA {
+namespace {
+
+constexpr int widest = 8;
+
+// The part of the window that lies inside the image.
+struct Taps {
+    const float* x; // cell of the first tap
+    const float* w;
+    int64_t rows, columns;
+};
+
+// K: side of the window where it is a constant (columns == K, no dilation), else 0; S: the stride likewise.
+template <int K, int S, int WIDTH> void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float* y) {
+    vf acc[WIDTH];
+    const vf bias = load(a.bias);
+    FK_UNROLL
+    for (int j = 0; j < WIDTH; ++j) {
+        acc[j] = bias;
+    }
+    const int64_t step = (S != 0 ? S : static_cast<int64_t>(a.stride_w)) * VL;
+    const int64_t x_row = static_cast<int64_t>(a.dilation_h) * a.iw * VL;
+    const int64_t x_column = (K != 0 ? 1 : static_cast<int64_t>(a.dilation_w)) * VL;
+    const int64_t w_row = (K != 0 ? K : static_cast<int64_t>(a.kw)) * VL;
+    const float* x = taps.x;
+    const float* w = taps.w;
+    const auto tap = [&](int64_t q) __attribute__((always_inline)) {
+        const vf wv = load(w + q * VL);
+        FK_UNROLL
+        for (int j = 0; j < WIDTH; ++j) {
+            acc[j] = fma(wv, load(x + q * x_column + j * step), acc[j]);
+        }
+    };
+    for (int64_t p = 0; p < taps.rows; ++p, x += x_row, w += w_row) {
+        if constexpr (K != 0) {
+            FK_UNROLL
+            for (int q = 0; q < K; ++q) {
+                tap(q);
+            }
+        } else {
+            for (int64_t q = 0; q < taps.columns; ++q) {
+                tap(q);
+            }
+        }
+    }
+    FK_UNROLL
+    for (int j = 0; j < WIDTH; ++j) {
+        const vf v = residual != nullptr ? acc[j] + load(residual + j * VL) : acc[j];
+        store(y + j * VL, activate(v, a.activation, a.alpha));
+    }
+}
+
+using Tile = void (*)(const DepthwiseLeaf&, const Taps&, const float*, float*);
+template <int K, int S, int... WIDTH> struct Tiles {
+    static constexpr Tile of[] = {&tile<K, S, WIDTH>...};
+};
+template <int K, int S, int N, int... WIDTH> struct UpTo : UpTo<K, S, N - 1, N, WIDTH...> {};
+template <int K, int S, int... WIDTH> struct UpTo<K, S, 0, WIDTH...> : Tiles<K, S, WIDTH...> {};
+
+FK_INLINE int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+FK_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Taps [first, end) of a window of `size` taps that start at `begin` (may be negative) inside [0, in).
+struct Span {
+    int64_t first, count;
+};
+FK_INLINE Span clip(int64_t begin, int64_t size, int64_t dilation, int64_t in) {
+    const int64_t first = begin >= 0 ? 0 : (-begin + dilation - 1) / dilation;
+    const int64_t end = begin >= in ? 0 : at_most(size, (in - begin + dilation - 1) / dilation);
+    return {first, at_least(end - first, 0)};
+}
+
+struct Line {
+    const float* x;
+    const float* w;
+    const float* residual;
+    float* y;
+    int64_t rows;
+};
+
+// Outputs [from, to), each with its own part of the window's columns.
+void edge(const DepthwiseLeaf& a, const Line& line, int64_t from, int64_t to) {
+    for (int64_t j = from; j < to; ++j) {
+        const int64_t left = j * a.stride_w - a.pad_left;
+        const Span columns = clip(left, a.kw, a.dilation_w, a.iw);
+        const Taps taps{line.x + (left + columns.first * a.dilation_w) * VL, line.w + columns.first * VL, line.rows,
+                        columns.count};
+        tile<0, 0, 1>(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
+    }
+}
+
+template <int K, int S> void inside(const DepthwiseLeaf& a, const Line& line, int64_t from, int64_t to) {
+    const int64_t count = to - from;
+    if (count <= 0) {
+        return;
+    }
+    const int64_t tiles = (count + widest - 1) / widest;
+    const int64_t narrow = count / tiles;
+    const int64_t wide_tiles = count - narrow * tiles; // this many are one pixel wider
+    int64_t j = from;
+    for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t width = narrow + (t < wide_tiles ? 1 : 0);
+        const Taps taps{line.x + (j * a.stride_w - a.pad_left) * VL, line.w, line.rows, a.kw};
+        UpTo<K, S, widest>::of[width - 1](a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
+        j += width;
+    }
+}
+
+template <int K, int S> void band(const DepthwiseLeaf& a) {
+    // Outputs in [inner, outer) see whole windows.
+    const int64_t inner = at_most(a.ow, (static_cast<int64_t>(a.pad_left) + a.stride_w - 1) / a.stride_w);
+    const int64_t room = static_cast<int64_t>(a.iw) + a.pad_left - (static_cast<int64_t>(a.kw - 1) * a.dilation_w + 1);
+    const int64_t outer = at_least(inner, room < 0 ? 0 : at_most(a.ow, room / a.stride_w + 1));
+    for (int64_t i = a.begin; i < a.end; ++i) {
+        const int64_t top = i * a.stride_h - a.pad_top;
+        const Span rows = clip(top, a.kh, a.dilation_h, a.ih);
+        const int64_t y_at = i * a.ow * VL;
+        // Without a row inside the image the pointer is not used; keep it in the plane all the same.
+        const Line line{a.x + (rows.count > 0 ? top + rows.first * a.dilation_h : 0) * a.iw * VL, a.w + rows.first * a.kw * VL,
+                        a.residual != nullptr ? a.residual + y_at : nullptr, a.y + y_at, rows.count};
+        edge(a, line, 0, inner);
+        inside<K, S>(a, line, inner, outer);
+        edge(a, line, outer, a.ow);
+    }
+}
+
+} // namespace
+
+void depthwise_direct(const DepthwiseLeaf& a);
+void depthwise_direct(const DepthwiseLeaf& a) {
+    const bool close = a.dilation_w == 1;
+    if (close && a.kw == 3 && a.stride_w == 1) {
+        band<3, 1>(a);
+    } else if (close && a.kw == 3 && a.stride_w == 2) {
+        band<3, 2>(a);
+    } else if (close && a.kw == 5 && a.stride_w == 1) {
+        band<5, 1>(a);
+    } else if (close && a.kw == 5 && a.stride_w == 2) {
+        band<5, 2>(a);
+    } else {
+        band<0, 0>(a);
+    }
+}
+
+} // namespace fk::FK_ISA

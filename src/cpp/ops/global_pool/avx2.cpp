@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/global_pool/whole.inl.hpp"

@@ -1,0 +1,64 @@
+#include "ops/global_pool/global_pool.hpp"
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+#include "ops/window.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const GlobalPoolLeaf&);                                                                                        \
+    }
+#include "ops/global_pool/kernels.inc"
+#undef FK_KERNEL
+
+namespace global_pool {
+
+namespace {
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/global_pool/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("global_pool", rows);
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto& [n, c, ih, iw] = p.x;
+    require(n >= 1 && c >= 1 && ih >= 1 && iw >= 1, "x must hold at least one value, its shape is [", n, ", ", c, ", ", ih, ", ",
+            iw, "]");
+    return {.n = checked_int(n, "batch"),
+            .c = checked_int(c, "channels"),
+            .ih = checked_int(ih, "input height"),
+            .iw = checked_int(iw, "input width"),
+            .kind = p.kind};
+}
+
+Cost cost(const Shape& s) {
+    const double inputs = double(s.n) * s.c * s.ih * s.iw;
+    return {.flops = inputs, .bytes_read = 4 * inputs, .bytes_written = 4 * double(s.n) * s.c};
+}
+
+Plan::Plan(const Shape& shape, int threads, int block)
+    : shape_(shape), row_(&choose_row("global_pool", rows, shape, block)),
+      threads_(threads_for(static_cast<std::int64_t>(cost(shape).bytes_read), bytes_worth_a_thread, threads)) {}
+
+void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const {
+    const Shape& s = shape_;
+    const int block = row_->block;
+    const int planes = static_cast<int>(ceil_div(s.c, block));
+    const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
+    parallel_for(images * planes, threads_, [&](int task, int) {
+        const std::int64_t image = task / planes;
+        const int first = task % planes * block;
+        row_->function(GlobalPoolLeaf{.x = x + task * pixels * block,
+                                      .y = y + image * s.c + first,
+                                      .pixels = pixels,
+                                      .lanes = std::min(block, s.c - first),
+                                      .kind = s.kind});
+    });
+}
+
+} // namespace global_pool
+} // namespace fk

@@ -1,0 +1,95 @@
+#include "ops/pool/pool.hpp"
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const PoolLeaf&);                                                                                              \
+    }
+#include "ops/pool/kernels.inc"
+#undef FK_KERNEL
+
+namespace pool {
+
+namespace {
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/pool/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("pool", rows);
+
+void require_cells(const WindowParams& w) {
+    const auto& p = w.padding.sides;
+    require(w.padding.kind != Padding::Kind::explicit_ || (std::max(p[0], p[1]) < w.size[0] && std::max(p[2], p[3]) < w.size[1]),
+            "padding (", p[0], ", ", p[1], ", ", p[2], ", ", p[3], ") must be smaller than the window (", w.size[0], ", ",
+            w.size[1], "), else a window lies outside the image");
+}
+} // namespace
+
+Shape infer(const Params& p) {
+    const auto& [n, c, ih, iw] = p.x;
+    require(n >= 1 && c >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", c, ", ", ih, ", ", iw,
+            "]");
+    require(p.window.dilation[0] == 1 && p.window.dilation[1] == 1, "pooling windows have no dilation");
+    const WindowShape out = infer_window(p.window, ih, iw);
+    require_cells(p.window);
+    return {.n = checked_int(n, "batch"),
+            .c = checked_int(c, "channels"),
+            .ih = checked_int(ih, "input height"),
+            .iw = checked_int(iw, "input width"),
+            .oh = checked_int(out.out_h, "output height"),
+            .ow = checked_int(out.out_w, "output width"),
+            .kh = checked_int(p.window.size[0], "window height"),
+            .kw = checked_int(p.window.size[1], "window width"),
+            .stride_h = checked_int(p.window.stride[0], "stride"),
+            .stride_w = checked_int(p.window.stride[1], "stride"),
+            .pad_top = checked_int(out.pad_top, "padding"),
+            .pad_left = checked_int(out.pad_left, "padding"),
+            .kind = p.kind,
+            .count_include_pad = p.count_include_pad ? 1 : 0};
+}
+
+Cost cost(const Shape& s) {
+    const double outputs = double(s.n) * s.c * s.oh * s.ow;
+    return {.flops = outputs * s.kh * s.kw * (s.kind == pool_l2 ? 2 : 1),
+            .bytes_read = 4 * double(s.n) * s.c * s.ih * s.iw,
+            .bytes_written = 4 * outputs};
+}
+
+Plan::Plan(const Shape& shape, int threads, int block)
+    : shape_(shape), row_(&choose_row("pool", rows, shape, block)),
+      threads_(threads_for(static_cast<std::int64_t>(cost(shape).bytes_read), bytes_worth_a_thread, threads)),
+      bands_(bands_for(shape.n * ceil_div(shape.c, row_->block), shape.oh, threads_)) {}
+
+void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const {
+    const Shape& s = shape_;
+    const std::int64_t planes = ceil_div(s.c, row_->block);
+    const std::int64_t x_plane = std::int64_t(s.ih) * s.iw * row_->block;
+    const std::int64_t y_plane = std::int64_t(s.oh) * s.ow * row_->block;
+    parallel_for(static_cast<int>(images * planes * bands_), threads_, [&](int task, int) {
+        const int plane = task / bands_;
+        const int band = task % bands_;
+        row_->function(PoolLeaf{.x = x + plane * x_plane,
+                                .y = y + plane * y_plane,
+                                .begin = static_cast<int>(std::int64_t(s.oh) * band / bands_),
+                                .end = static_cast<int>(std::int64_t(s.oh) * (band + 1) / bands_),
+                                .ih = s.ih,
+                                .iw = s.iw,
+                                .ow = s.ow,
+                                .kh = s.kh,
+                                .kw = s.kw,
+                                .stride_h = s.stride_h,
+                                .stride_w = s.stride_w,
+                                .pad_top = s.pad_top,
+                                .pad_left = s.pad_left,
+                                .kind = s.kind,
+                                .count_include_pad = s.count_include_pad});
+    });
+}
+
+} // namespace pool
+} // namespace fk

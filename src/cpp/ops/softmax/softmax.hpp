@@ -1,0 +1,40 @@
+// Softmax over the rows of a matrix:  y[r, i] = e^(x[r, i] - m_r) / sum_j e^(x[r, j] - m_r),  m_r = max_j x[r, j].
+// The subtraction changes nothing in exact arithmetic and keeps e^ in range. A row with a NaN is NaN throughout.
+#pragma once
+
+#include "base/scratch.hpp"
+#include "ops/op.hpp"
+#include "ops/softmax/leaf.hpp"
+
+namespace fk::softmax {
+
+struct Shape {
+    std::int64_t rows, n;
+};
+using KernelRow = Row<Shape, SoftmaxKernel>;
+
+struct Params {
+    std::int64_t rows = 1;
+    std::int64_t n = 1;
+};
+
+Shape infer(const Params& params);
+Cost cost(const Shape& shape);
+
+class Plan {
+  public:
+    Plan(const Shape& shape, int threads);
+
+    const KernelRow& kernel() const { return *row_; }
+    ScratchBooking scratch() const { return {}; }
+
+    // x and y dense [rows, shape.n]; y may be x. Allocates nothing.
+    void run(const float* x, float* y, std::int64_t rows, Scratch& scratch) const;
+
+  private:
+    Shape shape_;
+    const KernelRow* row_;
+    int threads_;
+};
+
+} // namespace fk::softmax

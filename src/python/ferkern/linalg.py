@@ -1,0 +1,54 @@
+"""Linear algebra on NumPy arrays, computed by ferkern's kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ferkern import _core
+
+__all__ = ["gemm"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+def gemm(
+    a: Float32,
+    b: Float32,
+    *,
+    bias: Float32 | None = None,
+    transpose_b: bool = False,
+    activation: str | None = None,
+    alpha: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Matrix product activation(a b + bias).
+
+    Packed panels and register tiles after K. Goto, R. van de Geijn, "Anatomy of high-performance matrix
+    multiplication", ACM TOMS 34 (2008). The same bits for every number of threads.
+
+    Parameters
+    ----------
+    a : float32 [M, K]
+    b : float32 [K, N], or [N, K] with `transpose_b`
+    bias : float32 [N], optional
+        Added to every row.
+    transpose_b
+        Multiply with the transpose of `b`.
+    activation, alpha
+        As in `ferkern.nn.conv2d`.
+    out : float32 [M, N], optional
+        C-contiguous array to write into; must not share memory with `a`.
+
+    Returns
+    -------
+    float32 [M, N]
+
+    Raises
+    ------
+    TypeError
+        An array is not float32.
+    ValueError
+        The inner sizes differ, a matrix is empty, or `bias` or `out` does not fit; the message shows the numbers.
+    """
+    return _core.gemm(a, b, bias, transpose_b, activation, alpha, out)

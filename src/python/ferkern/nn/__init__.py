@@ -1,0 +1,24 @@
+"""Layers of neural networks as functions on NumPy arrays, computed by ferkern's kernels.
+
+Arrays are float32 in NCHW order, of any strides; nothing is cast or copied in silence.
+"""
+
+from ferkern.nn._convolution import conv2d, depthwise_conv2d
+from ferkern.nn._dense import dense, softmax
+from ferkern.nn._pointwise import activate, add, batch_norm
+from ferkern.nn._pooling import avg_pool2d, global_avg_pool, global_max_pool, l2_pool2d, max_pool2d
+
+__all__ = [
+    "activate",
+    "add",
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "dense",
+    "depthwise_conv2d",
+    "global_avg_pool",
+    "global_max_pool",
+    "l2_pool2d",
+    "max_pool2d",
+    "softmax",
+]

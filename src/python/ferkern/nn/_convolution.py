@@ -1,0 +1,98 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from ferkern import _core
+from ferkern.nn._types import Float32, Padding, Pair
+
+__all__ = ["conv2d", "depthwise_conv2d"]
+
+
+def conv2d(
+    x: Float32,
+    w: Float32,
+    b: Float32 | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    alpha: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Two-dimensional convolution (cross-correlation), bias and activation.
+
+    Parameters
+    ----------
+    x : float32 [N, C, H, W]
+    w : float32 [O, C / groups, KH, KW]
+    b : float32 [O], optional
+    stride, dilation
+        One number, or (vertical, horizontal).
+    padding
+        ``"same"`` (ceil(H / stride) rows come out; an odd zero goes after), ``"valid"``, one number,
+        (vertical, horizontal) or (top, bottom, left, right) zeros.
+    groups
+        Channels are split into this many independent convolutions.
+    activation
+        None, ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"hard_swish"``, ``"silu"``
+        or ``"elu"``.
+    alpha
+        Slope of leaky_relu (0.01), scale of elu (1).
+    out : float32 [N, O, OH, OW], optional
+        C-contiguous array to write into; must not share memory with `x`.
+
+    Returns
+    -------
+    float32 [N, O, OH, OW], with OH = floor((H + padding - (KH - 1) dilation - 1) / stride) + 1.
+
+    Raises
+    ------
+    TypeError
+        An array is not float32.
+    ValueError
+        Shapes, padding, stride, dilation or groups do not fit; the message shows the numbers.
+    """
+    return _core.conv2d(x, w, b, stride, padding, dilation, groups, activation, alpha, out)
+
+
+def depthwise_conv2d(
+    x: Float32,
+    w: Float32,
+    b: Float32 | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    activation: str | None = None,
+    alpha: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Depthwise convolution: each channel is filtered by itself, M times; then bias and activation.
+
+    Filter o reads channel o // M. The first half of the depthwise separable convolution of L. Sifre, "Rigid-motion
+    scattering for image classification" (2014), as used by Howard et al., "MobileNets" (2017), equation 3.
+
+    Parameters
+    ----------
+    x : float32 [N, C, H, W]
+    w : float32 [C M, 1, KH, KW]
+    b : float32 [C M], optional
+    stride, padding, dilation, activation, alpha
+        As in `conv2d`.
+    out : float32 [N, C M, OH, OW], optional
+        C-contiguous array to write into; must not share memory with `x`.
+
+    Returns
+    -------
+    float32 [N, C M, OH, OW]
+
+    Raises
+    ------
+    TypeError
+        An array is not float32.
+    ValueError
+        The filters are not a multiple of the channels, or the window does not fit; the message shows the numbers.
+    """
+    return _core.depthwise_conv2d(x, w, b, stride, padding, dilation, activation, alpha, out)
