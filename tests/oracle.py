@@ -100,6 +100,13 @@ def gemm(a, b, bias=None, *, activation=None, alpha=None):
     return activate(c if bias is None else c + bias.astype(np.float64), activation, alpha)
 
 
+def local_response_norm(x, size=5, *, alpha=1e-4, beta=0.75, k=1.0):
+    x = x.astype(np.float64)
+    padded = np.pad(x, ((0, 0), (size // 2, (size - 1) // 2), (0, 0), (0, 0))) ** 2
+    sums = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1).sum(axis=-1)
+    return x / (k + alpha / size * sums) ** beta
+
+
 def softmax(x, axis):
     e = np.exp(x.astype(np.float64) - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)

@@ -4,8 +4,10 @@
 #include "bind/bind.hpp"
 #include "bind/layers.hpp"
 #include "ops/batch_norm/batch_norm.hpp"
+#include "ops/concat/concat.hpp"
 #include "ops/depthwise/depthwise.hpp"
 #include "ops/global_pool/global_pool.hpp"
+#include "ops/local_response_norm/local_response_norm.hpp"
 #include "ops/pool/pool.hpp"
 
 namespace fk {
@@ -132,6 +134,59 @@ py::array_t<float> batch_norm_call(const py::object& x_in, const py::object& gam
     return y;
 }
 
+py::array_t<float> local_response_norm_call(const py::object& x_in, std::int64_t size, double alpha, double beta, double k,
+                                            const Out& out) {
+    py::array x_owner;
+    const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
+    const local_response_norm::Shape shape =
+        local_response_norm::infer({.x = four(x), .size = size, .alpha = alpha, .beta = beta, .k = k});
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw});
+    refuse_overlap(y, x_owner, "x");
+    float* to = y.mutable_data();
+
+    const py::gil_scoped_release released;
+    const int threads = chosen_threads();
+    const local_response_norm::Plan plan(shape, threads);
+    through_blocks(plan, x, shape.c, std::int64_t(shape.ih) * shape.iw, to, threads,
+                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, shape.n, scratch); });
+    return y;
+}
+
+py::array_t<float> concat_call(const py::sequence& xs, const Out& out) {
+    std::vector<py::array> owners(xs.size());
+    std::vector<View<const float>> views;
+    concat::Params params;
+    for (std::size_t t = 0; t < xs.size(); ++t) {
+        const std::string name = message("xs[", t, "]");
+        views.push_back(view_in<float>(xs[t], name.c_str(), 4, 4, owners[t]));
+        params.x.push_back(four(views.back()));
+    }
+    const concat::Shape shape = concat::infer(params);
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw});
+    for (std::size_t t = 0; t < owners.size(); ++t) {
+        refuse_overlap(y, owners[t], message("xs[", t, "]").c_str());
+    }
+    float* to = y.mutable_data();
+
+    const py::gil_scoped_release released;
+    const int threads = chosen_threads();
+    const concat::Plan plan(shape, threads);
+    const int block = plan.block();
+    const std::int64_t pixels = std::int64_t(shape.ih) * shape.iw;
+    std::vector<Tensor<float>> blocked;
+    std::vector<const float*> inputs;
+    for (const View<const float>& x : views) {
+        blocked.emplace_back(shape.n * round_up(x.dims[1], block) * pixels);
+        reorder::to_blocked(x, block, blocked.back().data(), threads);
+        inputs.push_back(blocked.back().data());
+    }
+    Tensor<float> blocked_y(shape.n * round_up(shape.c, block) * pixels);
+    Scratch scratch(plan.scratch(), threads);
+    plan.run(inputs.data(), blocked_y.data(), shape.n, scratch);
+    reorder::from_blocked(blocked_y.data(), shape.n, shape.c, pixels, block, to, threads);
+    return y;
+}
+
 } // namespace
 
 void bind_pool(py::module_& m) {
@@ -147,6 +202,9 @@ void bind_pool(py::module_& m) {
           py::arg("dilation"), py::arg("activation"), py::arg("alpha"), py::arg("out"));
     m.def("batch_norm", &batch_norm_call, py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("variance"),
           py::arg("epsilon"), py::arg("activation"), py::arg("alpha"), py::arg("out"));
+    m.def("local_response_norm", &local_response_norm_call, py::arg("x"), py::arg("size"), py::arg("alpha"), py::arg("beta"),
+          py::arg("k"), py::arg("out"));
+    m.def("concat", &concat_call, py::arg("xs"), py::arg("out"));
 }
 
 } // namespace fk

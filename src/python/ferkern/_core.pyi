@@ -67,6 +67,10 @@ def batch_norm(
     alpha: float | None,
     out: _Float32 | None,
 ) -> _Float32: ...
+def local_response_norm(
+    x: _Float32, size: int, alpha: float, beta: float, k: float, out: _Float32 | None
+) -> _Float32: ...
+def concat(xs: Sequence[_Float32], out: _Float32 | None) -> _Float32: ...
 def gemm(
     a: _Float32,
     b: _Float32,

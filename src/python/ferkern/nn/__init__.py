@@ -3,9 +3,10 @@
 Arrays are float32 in NCHW order, of any strides; nothing is cast or copied in silence.
 """
 
+from ferkern.nn._channels import batch_norm, concat, local_response_norm
 from ferkern.nn._convolution import conv2d, depthwise_conv2d
 from ferkern.nn._dense import dense, softmax
-from ferkern.nn._pointwise import activate, add, batch_norm
+from ferkern.nn._pointwise import activate, add
 from ferkern.nn._pooling import avg_pool2d, global_avg_pool, global_max_pool, l2_pool2d, max_pool2d
 
 __all__ = [
@@ -13,12 +14,14 @@ __all__ = [
     "add",
     "avg_pool2d",
     "batch_norm",
+    "concat",
     "conv2d",
     "dense",
     "depthwise_conv2d",
     "global_avg_pool",
     "global_max_pool",
     "l2_pool2d",
+    "local_response_norm",
     "max_pool2d",
     "softmax",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferkern import _core
 from ferkern.nn._types import Float32
 
-__all__ = ["activate", "add", "batch_norm"]
+__all__ = ["activate", "add"]
 
 
 def activate(x: Float32, kind: str, *, alpha: float | None = None, out: Float32 | None = None) -> Float32:
@@ -66,44 +66,3 @@ def add(
         The shapes differ (there is no broadcasting), or `out` overlaps an input without being it.
     """
     return _core.add(x1, x2, activation, alpha, out)
-
-
-def batch_norm(
-    x: Float32,
-    gamma: Float32,
-    beta: Float32,
-    mean: Float32,
-    variance: Float32,
-    *,
-    epsilon: float = 1e-5,
-    activation: str | None = None,
-    alpha: float | None = None,
-    out: Float32 | None = None,
-) -> Float32:
-    """Batch normalisation at inference: gamma (x - mean) / sqrt(variance + epsilon) + beta, and an activation.
-
-    Source: S. Ioffe, C. Szegedy, "Batch normalization", ICML 2015, algorithm 2.
-
-    Parameters
-    ----------
-    x : float32 [N, C, H, W] or [N, C]
-    gamma, beta, mean, variance : float32 [C]
-    epsilon
-        Added to the variance.
-    activation, alpha
-        As in `conv2d`.
-    out : float32, the shape of `x`, optional
-        C-contiguous array to write into; must not share memory with `x`.
-
-    Returns
-    -------
-    float32, the shape of `x`
-
-    Raises
-    ------
-    TypeError
-        An array is not float32.
-    ValueError
-        A vector does not have C values, or variance + epsilon is not positive.
-    """
-    return _core.batch_norm(x, gamma, beta, mean, variance, epsilon, activation, alpha, out)

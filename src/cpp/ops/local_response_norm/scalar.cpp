@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/local_response_norm/line.inl.hpp"
