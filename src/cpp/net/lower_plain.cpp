@@ -4,6 +4,12 @@
 
 #include "base/error.hpp"
 #include "net/planner.hpp"
+#include "ops/batch_norm/batch_norm.hpp"
+#include "ops/concat/concat.hpp"
+#include "ops/dense/dense.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/local_response_norm/local_response_norm.hpp"
+#include "ops/softmax/softmax.hpp"
 
 namespace fk::net {
 
@@ -18,10 +24,182 @@ void lower_flatten(Planner& planner, const Node& node) {
     planner.alias(node.output, 1, {size}, planner.read(x, 1));
 }
 
+void lower_dense(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const Weight& w = node.weight("w");
+    const Weight* b = node.find_weight("b");
+    if (planner.dims(x).size() != 1 || w.dims.size() != 2) {
+        throw ModelError(message(node.label, ": expects features (C) and weights [out, in]; flatten comes first"));
+    }
+    const dense::Shape shape = dense::infer({.x = {planner.batch(), planner.dims(x)[0]},
+                                             .w = {w.dims[0], w.dims[1]},
+                                             .bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1,
+                                             .activation = node.activation});
+    const auto layer =
+        std::make_shared<dense::Plan>(shape, w.data.data(), b != nullptr ? b->data.data() : nullptr, planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, 1);
+    const int to = planner.write(node.output, 1, {shape.out});
+    dense::Shape one = shape;
+    one.n = 1;
+    note_kernel(layer->op(), layer->kernel_name(), layer->kernel_isa());
+    planner.step(node, {from}, to, dense::cost(one),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+}
+
+// Values as they stand: (C, H, W), or (C) taken for an image of one pixel.
+std::array<std::int64_t, 4> as_image(const Planner& planner, int value) {
+    const Dims& d = planner.dims(value);
+    return d.size() == 3 ? std::array<std::int64_t, 4>{planner.batch(), d[0], d[1], d[2]}
+                         : std::array<std::int64_t, 4>{planner.batch(), d.at(0), 1, 1};
+}
+
+// Floats of one image in a layout, padded lanes included.
+std::int64_t image_floats(const Dims& d, int block) { return d.size() == 3 ? round_up(d[0], block) * d[1] * d[2] : d.at(0); }
+
+void lower_activation(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const int block = planner.block_of(x);
+    const std::int64_t count = image_floats(planner.dims(x), block);
+    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .count = count, .inputs = 1});
+    const auto layer = std::make_shared<elementwise::Plan>(shape, planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, block);
+    const int to = planner.write(node.output, block, planner.dims(x));
+    note_kernel("elementwise", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, elementwise::cost(shape), [layer, from, to, count](const Frame& f) {
+        layer->run(f.in(from), nullptr, f.out(to), f.images * count, *f.scratch);
+    });
+}
+
+void lower_add(Planner& planner, const Node& node) {
+    if (node.inputs.size() < 2) {
+        throw ModelError(message(node.label, ": a sum needs at least two inputs"));
+    }
+    const Dims dims = planner.dims(node.inputs[0]);
+    const int block = planner.block_of(node.inputs[0]);
+    std::vector<int> from;
+    for (const int value : node.inputs) {
+        if (planner.dims(value) != dims) {
+            throw ModelError(message(node.label, ": the sides of the sum have different shapes"));
+        }
+        from.push_back(planner.read(value, block));
+    }
+    const std::int64_t count = image_floats(dims, block);
+    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .count = count, .inputs = 2});
+    const auto last = std::make_shared<elementwise::Plan>(shape, planner.threads());
+    const auto plain = std::make_shared<elementwise::Plan>(elementwise::infer({.activation = {}, .count = count, .inputs = 2}),
+                                                           planner.threads());
+    planner.book(last->scratch());
+    const int to = planner.write(node.output, block, dims);
+    note_kernel("elementwise", last->kernel().name, last->kernel().isa);
+    planner.step(node, from, to, elementwise::cost(shape), [last, plain, from, to, count](const Frame& f) {
+        const float* sum = f.in(from[0]);
+        for (std::size_t i = 1; i < from.size(); ++i) {
+            (i + 1 < from.size() ? plain : last)->run(sum, f.in(from[i]), f.out(to), f.images * count, *f.scratch);
+            sum = f.out(to);
+        }
+    });
+}
+
+void lower_batch_norm(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const auto statistic = [&](const char* role) { return node.weight(role).data.data(); };
+    const auto length = [&](const char* role) { return static_cast<std::int64_t>(node.weight(role).data.size()); };
+    const bool features = planner.dims(x).size() == 1;
+    const batch_norm::Shape shape =
+        batch_norm::infer({.x = as_image(planner, x),
+                           .statistics = {length("gamma"), length("beta"), length("mean"), length("variance")},
+                           .epsilon = node.number("epsilon", 1e-5),
+                           .activation = node.activation});
+    const auto layer = std::make_shared<batch_norm::Plan>(shape, statistic("gamma"), statistic("beta"), statistic("mean"),
+                                                          statistic("variance"), planner.threads(), features ? 1 : 0);
+    planner.book(layer->scratch());
+    const int from = planner.read(x, layer->block());
+    const int to = planner.write(node.output, layer->block(), planner.dims(x));
+    batch_norm::Shape one = shape;
+    one.n = 1;
+    note_kernel("batch_norm", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, batch_norm::cost(one),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+}
+
+void lower_softmax(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    if (planner.dims(x).size() != 1) {
+        throw ModelError(
+            message(node.label, ": softmax expects features (C); its input has ", planner.dims(x).size(), " dimensions"));
+    }
+    const std::int64_t n = planner.dims(x)[0];
+    const auto layer = std::make_shared<softmax::Plan>(softmax::infer({.rows = planner.batch(), .n = n}), planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, 1);
+    const int to = planner.write(node.output, 1, planner.dims(x));
+    note_kernel("softmax", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, softmax::cost(softmax::infer({.rows = 1, .n = n})),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+}
+
+void lower_local_response_norm(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const local_response_norm::Shape shape = local_response_norm::infer({.x = planner.image_dims(node, x),
+                                                                         .size = node.integers("size", 1, 5)[0],
+                                                                         .alpha = node.number("alpha", 1e-4),
+                                                                         .beta = node.number("beta", 0.75),
+                                                                         .k = node.number("k", 1.0)});
+    const auto layer = std::make_shared<local_response_norm::Plan>(shape, planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, layer->block());
+    const int to = planner.write(node.output, layer->block(), planner.dims(x));
+    local_response_norm::Shape one = shape;
+    one.n = 1;
+    note_kernel("local_response_norm", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, local_response_norm::cost(one),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+}
+
+void lower_concat(Planner& planner, const Node& node) {
+    concat::Params params;
+    for (const int value : node.inputs) {
+        params.x.push_back(as_image(planner, value));
+    }
+    const Dims& first = planner.dims(node.inputs[0]);
+    const bool features = first.size() == 1;
+    const concat::Shape shape = concat::infer(params);
+    const auto layer = std::make_shared<concat::Plan>(shape, planner.threads(), features ? 1 : 0);
+    planner.book(layer->scratch());
+    std::vector<int> from;
+    for (const int value : node.inputs) {
+        if (planner.dims(value).size() != first.size()) {
+            throw ModelError(message(node.label, ": features and images cannot be joined"));
+        }
+        from.push_back(planner.read(value, layer->block()));
+    }
+    const Dims dims = features ? Dims{shape.c} : Dims{shape.c, shape.ih, shape.iw};
+    const int to = planner.write(node.output, layer->block(), dims);
+    concat::Shape one = shape;
+    one.n = 1;
+    note_kernel("concat", layer->kernel().name, layer->kernel().isa);
+    const auto pointers = std::make_shared<std::vector<const float*>>(from.size());
+    planner.step(node, from, to, concat::cost(one), [layer, from, to, pointers](const Frame& f) {
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            (*pointers)[i] = f.in(from[i]);
+        }
+        layer->run(pointers->data(), f.out(to), f.images, *f.scratch);
+    });
+}
+
 } // namespace
 
 void add_plain_lowerings(std::map<std::string, Lowering>& table) {
     table["flatten"] = &lower_flatten;
+    table["dense"] = &lower_dense;
+    table["activation"] = &lower_activation;
+    table["add"] = &lower_add;
+    table["batch_norm"] = &lower_batch_norm;
+    table["softmax"] = &lower_softmax;
+    table["local_response_norm"] = &lower_local_response_norm;
+    table["concat"] = &lower_concat;
     table["dropout"] = [](Planner& planner, const Node& node) {
         const int x = node.inputs.at(0);
         const int block = planner.block_of(x);

@@ -5,6 +5,9 @@
 #include "base/error.hpp"
 #include "net/planner.hpp"
 #include "ops/conv2d/conv2d.hpp"
+#include "ops/depthwise/depthwise.hpp"
+#include "ops/global_pool/global_pool.hpp"
+#include "ops/pool/pool.hpp"
 
 namespace fk::net {
 
@@ -36,16 +39,67 @@ const float* bias_of(const Node& node) {
     return b != nullptr ? b->data.data() : nullptr;
 }
 
-void lower_conv2d(Planner& planner, const Node& node) {
+std::array<std::int64_t, 2> dilation_of(const Node& node) {
+    const auto dilation = node.integers("dilation", 2, 1);
+    return {dilation[0], dilation[1]};
+}
+
+// The buffers of a convolution: input, what is added before the activation (-1: nothing), output.
+struct Sides {
+    int from, residual, to;
+
+    std::vector<int> reads() const { return residual >= 0 ? std::vector<int>{from, residual} : std::vector<int>{from}; }
+};
+
+Sides read_sides(Planner& planner, const Node& node, int in_block, int out_block, const Dims& out_dims) {
+    const int from = planner.read(node.inputs.at(0), in_block);
+    int residual = -1;
+    if (node.residual >= 0) {
+        if (planner.dims(node.residual) != out_dims) {
+            throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
+        }
+        residual = planner.read(node.residual, out_block);
+    }
+    return {from, residual, planner.write(node.output, out_block, out_dims)};
+}
+
+void lower_depthwise(Planner& planner, const Node& node) {
     const int x = node.inputs.at(0);
-    conv2d::Params params;
+    depthwise::Params params;
     params.x = planner.image_dims(node, x);
     params.w = filter_dims(node);
     const Weight* b = node.find_weight("b");
     params.bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1;
     params.window = window_of(node, nullptr);
-    const auto dilation = node.integers("dilation", 2, 1);
-    params.window.dilation = {dilation[0], dilation[1]};
+    params.window.dilation = dilation_of(node);
+    params.activation = node.activation;
+    const depthwise::Shape shape = depthwise::infer(params);
+    const auto layer = std::make_shared<depthwise::Plan>(shape, node.weight("w").data.data(), bias_of(node), planner.threads());
+    planner.book(layer->scratch());
+    const Sides sides = read_sides(planner, node, layer->block(), layer->block(), {shape.oc, shape.oh, shape.ow});
+    depthwise::Shape one = shape;
+    one.n = 1;
+    note_kernel("depthwise", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, sides.reads(), sides.to, depthwise::cost(one), [layer, sides](const Frame& f) {
+        layer->run(f.in(sides.from), f.out(sides.to), sides.residual >= 0 ? f.in(sides.residual) : nullptr, f.images, *f.scratch);
+    });
+}
+
+void lower_conv2d(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const std::array<std::int64_t, 4> filters = filter_dims(node);
+    const std::int64_t channels = planner.image_dims(node, x)[1];
+    if (channels > 1 && filters[1] == 1 && filters[0] == channels && node.integers("groups", 1, 1)[0] == channels) {
+        lower_depthwise(planner, node);
+        return;
+    }
+    conv2d::Params params;
+    params.x = planner.image_dims(node, x);
+    params.w = filters;
+    const Weight* b = node.find_weight("b");
+    params.bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1;
+    params.window = window_of(node, nullptr);
+    params.window.dilation = dilation_of(node);
     params.groups = node.integers("groups", 1, 1)[0];
     params.activation = node.activation;
     const conv2d::Shape shape = conv2d::infer(params);
@@ -55,26 +109,55 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const auto layer =
         std::make_shared<conv2d::Plan>(shape, node.weight("w").data.data(), bias_of(node), planar, planner.threads());
     planner.book(layer->scratch());
-    const int from = planner.read(x, planar ? 1 : layer->block());
-    const int residual = node.residual >= 0 ? planner.read(node.residual, layer->block()) : -1;
-    if (residual >= 0 && planner.dims(node.residual) != Dims{shape.oc, shape.oh, shape.ow}) {
-        throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
-    }
-    const int to = planner.write(node.output, layer->block(), {shape.oc, shape.oh, shape.ow});
+    const Sides sides = read_sides(planner, node, planar ? 1 : layer->block(), layer->block(), {shape.oc, shape.oh, shape.ow});
     conv2d::Shape one = shape;
     one.n = 1;
     note_kernel("conv2d", layer->kernel().name, layer->kernel().isa);
-    std::vector<int> reads{from};
-    if (residual >= 0) {
-        reads.push_back(residual);
-    }
-    planner.step(node, reads, to, conv2d::cost(one), [layer, from, residual, to](const Frame& f) {
-        layer->run(f.in(from), f.out(to), residual >= 0 ? f.in(residual) : nullptr, f.images, *f.scratch);
+    planner.step(node, sides.reads(), sides.to, conv2d::cost(one), [layer, sides](const Frame& f) {
+        layer->run(f.in(sides.from), f.out(sides.to), sides.residual >= 0 ? f.in(sides.residual) : nullptr, f.images, *f.scratch);
     });
+}
+
+template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const pool::Shape shape = pool::infer({.x = planner.image_dims(node, x),
+                                           .window = window_of(node, "size"),
+                                           .kind = KIND,
+                                           .count_include_pad = node.number("count_include_pad", 0) != 0});
+    const auto layer = std::make_shared<pool::Plan>(shape, planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, layer->block());
+    const int to = planner.write(node.output, layer->block(), {shape.c, shape.oh, shape.ow});
+    pool::Shape one = shape;
+    one.n = 1;
+    note_kernel("pool", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, pool::cost(one),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+}
+
+template <GlobalPoolKind KIND> void lower_global_pool(Planner& planner, const Node& node) {
+    const int x = node.inputs.at(0);
+    const global_pool::Shape shape = global_pool::infer({.x = planner.image_dims(node, x), .kind = KIND});
+    const auto layer = std::make_shared<global_pool::Plan>(shape, planner.threads());
+    planner.book(layer->scratch());
+    const int from = planner.read(x, layer->block());
+    const int to = planner.write(node.output, 1, {shape.c});
+    global_pool::Shape one = shape;
+    one.n = 1;
+    note_kernel("global_pool", layer->kernel().name, layer->kernel().isa);
+    planner.step(node, {from}, to, global_pool::cost(one),
+                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
 }
 
 } // namespace
 
-void add_window_lowerings(std::map<std::string, Lowering>& table) { table["conv2d"] = &lower_conv2d; }
+void add_window_lowerings(std::map<std::string, Lowering>& table) {
+    table["conv2d"] = &lower_conv2d;
+    table["max_pool2d"] = &lower_pool<pool_max>;
+    table["avg_pool2d"] = &lower_pool<pool_average>;
+    table["l2_pool2d"] = &lower_pool<pool_l2>;
+    table["global_max_pool"] = &lower_global_pool<global_pool_max>;
+    table["global_avg_pool"] = &lower_global_pool<global_pool_average>;
+}
 
 } // namespace fk::net

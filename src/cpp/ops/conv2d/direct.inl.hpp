@@ -15,7 +15,7 @@ namespace fk::FK_ISA {
 namespace {
 
 #if FK_ISA_LEVEL >= 2
-constexpr int widest_of_1 = 14, widest_of_2 = 14, widest_of_4 = 6;
+constexpr int widest_of_1 = 8, widest_of_2 = 14, widest_of_4 = 6;
 #elif FK_ISA_LEVEL == 1
 constexpr int widest_of_1 = 8, widest_of_2 = 6, widest_of_4 = 0;
 #else
@@ -23,14 +23,20 @@ constexpr int widest_of_1 = 6, widest_of_2 = 4, widest_of_4 = 0;
 #endif
 
 // How one pixel of a tile follows another in x. Constants become displacements of the broadcast's address.
-enum Step { blocked_1, blocked_2, planar_1, planar_2, any_step };
+enum Step { blocked_1, blocked_2, planar_1, any_step };
 
 template <int STEP> FK_INLINE int64_t pixel_distance(const Conv2dLeaf& a) {
-    return STEP == blocked_1   ? VL
-           : STEP == blocked_2 ? 2 * VL
-           : STEP == planar_1  ? 1
-           : STEP == planar_2  ? 2
-                               : a.pixel_step * a.stride_w;
+    return STEP == blocked_1 ? VL : STEP == blocked_2 ? 2 * VL : STEP == planar_1 ? 1 : a.pixel_step * a.stride_w;
+}
+
+__attribute__((noinline)) void finish(const Conv2dLeaf& a, const float* residual, float* y, int blocks, int pixels) {
+    for (int i = 0; i < blocks; ++i) {
+        for (int j = 0; j < pixels; ++j) {
+            const int64_t at = i * a.y_block + j * VL;
+            const vf v = residual != nullptr ? load(y + at) + load(residual + at) : load(y + at);
+            store(y + at, activate(v, a.activation, a.alpha));
+        }
+    }
 }
 
 template <int OCB, int OW, int STEP>
@@ -72,16 +78,18 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
             }
         }
     }
+    // Without a residual, none and relu are one maximum; the rest is finished from memory, in one place for all tiles.
+    const bool plain = residual == nullptr && a.activation <= FK_ACTIVATION_RELU;
+    const vf floor = splat(plain && a.activation == FK_ACTIVATION_RELU ? 0.0F : -__builtin_inff());
     FK_UNROLL
     for (int i = 0; i < OCB; ++i) {
         FK_UNROLL
         for (int j = 0; j < OW; ++j) {
-            vf v = acc[i][j];
-            if (residual != nullptr) {
-                v = v + load(residual + i * a.y_block + j * VL);
-            }
-            store(y + i * a.y_block + j * VL, activate(v, a.activation, a.alpha));
+            store(y + i * a.y_block + j * VL, max(floor, acc[i][j]));
         }
+    }
+    if (!plain) {
+        finish(a, residual, y, OCB, OW);
     }
 }
 
@@ -139,8 +147,6 @@ void direct(const Conv2dLeaf& a) {
         all_blocks<blocked_2>(a);
     } else if (a.pixel_step == 1 && a.stride_w == 1) {
         all_blocks<planar_1>(a);
-    } else if (a.pixel_step == 1 && a.stride_w == 2) {
-        all_blocks<planar_2>(a);
     } else {
         all_blocks<any_step>(a);
     }

@@ -43,9 +43,7 @@ class Framing:
 FRAMING = Framing(side=1.0, dx=0.0, dy=0.0)
 
 
-def crop(
-    gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING
-) -> NDArray[np.uint8]:
+def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING) -> NDArray[np.uint8]:
     """Cut faces out as FER-2013 frames them.
 
     Bilinear at the exact place; where a face is larger than its crop, the average over each pixel's area, so nothing
