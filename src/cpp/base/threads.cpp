@@ -15,35 +15,18 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdlib>
-#include <fstream>
 #include <mutex>
-#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/cgroup.hpp"
 #include "base/error.hpp"
 #include "base/isa.hpp"
 
 namespace fk {
 
 namespace {
-
-// CPUs allowed by the cgroup (v2, then v1); 0 when there is no limit.
-double cgroup_quota() {
-    std::ifstream v2("/sys/fs/cgroup/cpu.max");
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max" && period > 0) {
-        return std::atof(quota.c_str()) / period;
-    }
-    std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    double microseconds = 0;
-    if (v1_quota >> microseconds && v1_period >> period && microseconds > 0 && period > 0) {
-        return microseconds / period;
-    }
-    return 0;
-}
 
 void pause() {
 #if FK_X86
@@ -80,7 +63,7 @@ int available_cpus() {
     if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
         cpus = std::max(1, CPU_COUNT(&mask));
     }
-    const double quota = cgroup_quota();
+    const double quota = cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
     return quota > 0 ? std::max(1, std::min(cpus, static_cast<int>(std::ceil(quota)))) : cpus;
 }
 
@@ -153,8 +136,12 @@ struct ThreadPool::State {
 
     void grow(int wanted) {
         while (workers < wanted) {
+            try {
+                std::thread([this] { worker(); }).detach();
+            } catch (const std::system_error&) {
+                return; // the machine gives no more threads: those there are, and the caller, do the work
+            }
             ++workers;
-            std::thread([this] { worker(); }).detach();
         }
     }
 };

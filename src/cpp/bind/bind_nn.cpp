@@ -38,6 +38,7 @@ py::array_t<float> conv2d_call(const py::object& x_in, const py::object& w_in, c
     const fk_conv2d_shape shape = conv2d::infer(params);
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow});
     refuse_overlap(y, x_owner, "x");
+    refuse_overlap(y, w_owner, "w");
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;

@@ -4,8 +4,22 @@
 
 namespace fk {
 
+namespace {
+// The mask of a masked array stands beside its memory; reading the memory alone would count what it hides.
+void refuse_masked(const py::object& object, const char* name) {
+    const bool plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+    if (plain || !py::hasattr(object, "mask")) {
+        return;
+    }
+    if (py::isinstance(object, py::module_::import("numpy.ma").attr("MaskedArray"))) {
+        throw TypeError(message(name, " is a masked array; pass ", name, ".filled(value)"));
+    }
+}
+} // namespace
+
 py::array as_array(const py::object& object, const char* name) {
     if (py::isinstance<py::array>(object)) {
+        refuse_masked(object, name);
         return py::reinterpret_borrow<py::array>(object);
     }
     const py::module_ numpy = py::module_::import("numpy");
@@ -13,13 +27,20 @@ py::array as_array(const py::object& object, const char* name) {
         return numpy.attr("asarray")(object);
     }
     if (py::hasattr(object, "__dlpack__")) {
-        return numpy.attr("from_dlpack")(object);
+        try {
+            return numpy.attr("from_dlpack")(object);
+        } catch (py::error_already_set& error) {
+            throw TypeError(message(name, " offers DLPack, but not in the memory of the host: ", error.what()));
+        }
     }
     throw TypeError(message(name, " must be a NumPy array (or offer __array_interface__ or host DLPack), is ",
                             std::string(py::str(py::type::of(object).attr("__name__")))));
 }
 
-std::string dtype_name(const py::array& array) { return py::str(array.dtype().attr("name")); }
+std::string dtype_name(const py::array& array) {
+    const std::string name = py::str(array.dtype().attr("name"));
+    return array.dtype().attr("isnative").cast<bool>() ? name : name + " of foreign byte order";
+}
 
 std::string shape_text(const py::array& array) {
     std::string text = "[";
@@ -41,6 +62,11 @@ void check_array(const py::array& array, const char* name, const py::dtype& dtyp
         throw ValueError(
             message(name, " must have ", expected, " dimensions, has ", array.ndim(), ": shape ", shape_text(array)));
     }
+}
+
+void check_aligned(const py::array& array, const char* name) {
+    require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0, name, ": its memory is not aligned to items of ",
+            array.itemsize(), " bytes; pass ", name, ".copy()");
 }
 
 namespace {

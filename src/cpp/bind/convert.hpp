@@ -25,6 +25,9 @@ std::string shape_text(const py::array& array);
 void check_array(const py::array& array, const char* name, const py::dtype& dtype, const char* dtype_text, int least_rank,
                  int most_rank);
 
+// Throws ValueError for memory that is not aligned to its items.
+void check_aligned(const py::array& array, const char* name);
+
 // A view into `object`; `owner` keeps the memory alive. Strides may be anything that is a multiple of the item size.
 template <class T>
 View<const T> view_in(const py::object& object, const char* name, int least_rank, int most_rank, py::array& owner) {
@@ -40,6 +43,7 @@ View<const T> view_in(const py::object& object, const char* name, int least_rank
                 owner.strides(d), " bytes, not a multiple of the item size ", sizeof(T));
         view.strides[i] = owner.strides(d) / static_cast<py::ssize_t>(sizeof(T));
     }
+    check_aligned(owner, name);
     return view;
 }
 
@@ -65,6 +69,7 @@ template <class T> py::array_t<T> output_array(const std::optional<py::object>& 
     }
     require((array.flags() & py::array::c_style) != 0, "out must be C-contiguous");
     require(array.writeable(), "out is read-only");
+    check_aligned(array, "out");
     return py::reinterpret_borrow<py::array_t<T>>(array);
 }
 
