@@ -77,6 +77,7 @@ def test_vector_objects_hold_no_weak_symbols(tmp_path):
         command = [
             compiler,
             "-std=c++20",
+            "-fno-exceptions",
             "-O0",
             "-w",
             "-c",

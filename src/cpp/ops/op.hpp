@@ -39,6 +39,7 @@ template <class Shape> bool always(const Shape&) { return true; }
 
 template <class Rows> Registration register_rows(const char* op, const Rows& rows) {
     std::vector<KernelInfo> infos;
+    infos.reserve(rows.size());
     for (const auto& row : rows) {
         infos.push_back({op, row.name, row.isa});
     }
