@@ -13,7 +13,7 @@ from sizes import EDGES
 
 
 def bound(x, expected, size, alpha, beta, k):
-    """x d^-beta: the sum of size squares and the multiply-add put an error of (size + 4) u on d; the product adds 1 u."""
+    """x d^-beta: the sum of size squares and the multiply-add put (size + 4) u on d; the product 1 u more."""
     d = x / oracle.local_response_norm(x, size, alpha=alpha, beta=1, k=k)
     tiny = 2 * np.finfo(np.float32).tiny
     return np.abs(expected) * (tolerance.power(d, beta, (size + 4) * tolerance.EPS) + 2 * tolerance.EPS) + tiny

@@ -8,18 +8,14 @@ namespace fk {
 struct LocalResponseNormLeaf {
     const float* x; // block b of pixel p stands at x[b * plane + p * B]
     float* y;       // likewise
-    float* line;    // `line_floats` numbers of scratch
+    float* line;    // squares of a pixel's channels between zeros for the window's ends; a vector may reach past the last
+    int64_t line_floats;
     int64_t plane;
     int64_t pixels;
     int channels;
     int before, after;    // channels of the window besides its own
     float scale, beta, k; // scale = alpha / size
 };
-
-// Squares of a pixel's channels between zeros for the window's ends; a vector may reach past the last.
-constexpr int64_t local_response_norm_line_floats(int64_t channels, int64_t before, int64_t after) {
-    return before + channels + after + 32;
-}
 
 using LocalResponseNormKernel = void (*)(const LocalResponseNormLeaf&);
 

@@ -41,8 +41,7 @@ void pixel(const LocalResponseNormLeaf& a, const float* x, float* y) {
 
 void local_response_norm_line(const LocalResponseNormLeaf& a);
 void local_response_norm_line(const LocalResponseNormLeaf& a) {
-    const int64_t floats = local_response_norm_line_floats(a.channels, a.before, a.after);
-    for (int64_t i = 0; i < floats; ++i) {
+    for (int64_t i = 0; i < a.line_floats; ++i) {
         a.line[i] = 0;
     }
     for (int64_t p = 0; p < a.pixels; ++p) {

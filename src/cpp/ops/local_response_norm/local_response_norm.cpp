@@ -27,6 +27,9 @@ const Registration registration = register_rows("local_response_norm", rows);
 
 // Pixels of one piece of work.
 constexpr std::int64_t piece = 64;
+
+// The channels, what the window reaches beyond them, and one vector past each end of what is read or written.
+std::int64_t line_floats(const Shape& s) { return std::int64_t(s.c) + s.size + 32; }
 } // namespace
 
 Shape infer(const Params& p) {
@@ -56,7 +59,7 @@ Cost cost(const Shape& s) {
 Plan::Plan(const Shape& shape, int threads, int block)
     : shape_(shape), row_(&choose_row("local_response_norm", rows, shape, block)),
       threads_(threads_for(static_cast<std::int64_t>(cost(shape).flops), flops_worth_a_thread, threads)) {
-    booking_.book(4 * local_response_norm_line_floats(shape.c, shape.size / 2, (shape.size - 1) / 2));
+    booking_.book(4 * line_floats(shape));
 }
 
 void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
@@ -71,6 +74,7 @@ void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
         row_->function(LocalResponseNormLeaf{.x = x + at,
                                              .y = y + at,
                                              .line = scratch.slot<float>(slot),
+                                             .line_floats = line_floats(s),
                                              .plane = pixels * block,
                                              .pixels = std::min(piece, pixels - first),
                                              .channels = s.c,
