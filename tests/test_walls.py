@@ -80,6 +80,7 @@ def test_vector_objects_hold_no_weak_symbols(tmp_path):
             "-fno-exceptions",
             "-O0",
             "-w",
+            "-fno-exceptions",  # as in cmake/isa.cmake
             "-c",
             str(path),
             "-o",

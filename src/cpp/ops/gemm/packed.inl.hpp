@@ -31,19 +31,37 @@ struct Pass {
     float alpha;
 };
 
-FK_INLINE vf load_part(const float* p, int n) { return n >= VL ? load(p) : load_n(p, n); }
-FK_INLINE void store_part(float* p, vf v, int n) { n >= VL ? store(p, v) : store_n(p, v, n); }
+// The first `columns` of NB vectors; whole vectors where all are there (masked stores are slow on some processors).
+template <int NB> FK_INLINE void load_columns(vf* v, const float* p, int columns) {
+    FK_UNROLL
+    for (int j = 0; j < NB; ++j) {
+        v[j] = columns >= NB * VL || j + 1 < NB ? load(p + j * VL) : load_n(p + j * VL, columns - j * VL);
+    }
+}
+template <int NB> FK_INLINE void store_columns(float* p, const vf* v, int columns) {
+    FK_UNROLL
+    for (int j = 0; j < NB; ++j) {
+        if (columns >= NB * VL || j + 1 < NB) {
+            store(p + j * VL, v[j]);
+        } else {
+            store_n(p + j * VL, v[j], columns - j * VL);
+        }
+    }
+}
 
-// columns: how many of the tile's NB * VL columns there are.
+// columns: how many of the tile's NB * VL columns there are, at least one of the last vector.
 template <int MR, int NB>
 void tile(const Pass& pass, const float* a, const float* b, const float* bias, float* c, int64_t ldc, int columns) {
     vf acc[MR][NB];
-    FK_UNROLL
-    for (int j = 0; j < NB; ++j) {
-        const vf start = load(bias + j * VL);
+    if (pass.first) {
         FK_UNROLL
         for (int i = 0; i < MR; ++i) {
-            acc[i][j] = pass.first ? start : load_part(c + i * ldc + j * VL, columns - j * VL);
+            load_columns<NB>(acc[i], bias, NB * VL);
+        }
+    } else {
+        FK_UNROLL
+        for (int i = 0; i < MR; ++i) {
+            load_columns<NB>(acc[i], c + i * ldc, columns);
         }
     }
     for (int p = 0; p < pass.depth; ++p, a += MR, b += panel) {
@@ -61,13 +79,16 @@ void tile(const Pass& pass, const float* a, const float* b, const float* bias, f
             }
         }
     }
+    const int activation = pass.last ? pass.activation : FK_ACTIVATION_NONE;
     FK_UNROLL
     for (int i = 0; i < MR; ++i) {
-        FK_UNROLL
-        for (int j = 0; j < NB; ++j) {
-            const vf v = pass.last ? activate(acc[i][j], pass.activation, pass.alpha) : acc[i][j];
-            store_part(c + i * ldc + j * VL, v, columns - j * VL);
+        if (activation != FK_ACTIVATION_NONE) {
+            FK_UNROLL
+            for (int j = 0; j < NB; ++j) {
+                acc[i][j] = activate(acc[i][j], activation, pass.alpha);
+            }
         }
+        store_columns<NB>(c + i * ldc, acc[i], columns);
     }
 }
 

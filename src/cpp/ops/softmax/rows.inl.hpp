@@ -6,13 +6,11 @@
 namespace fk::FK_ISA {
 namespace {
 
+constexpr int32_t lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 // The first n lanes of p, the rest -infinity: no effect on a maximum, and e^ of it is 0.
 FK_INLINE vf load_or_least(const float* p, int n) {
-    float lanes[VL];
-    for (int i = 0; i < VL; ++i) {
-        lanes[i] = i < n ? p[i] : -__builtin_inff();
-    }
-    return load(lanes);
+    return select(lt_i(load_i(lane_numbers), splat_i(n)), load_n(p, n), splat(-__builtin_inff()));
 }
 
 void softmax_row(const float* x, float* y, int64_t n) {
