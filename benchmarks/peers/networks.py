@@ -1,7 +1,8 @@
 """ferkern beside onnxruntime on the same networks: outputs compared, then timed interleaved in one run.
 
 ``python benchmarks/peers/networks.py [--threads 1] [--batch 1 32] [--rounds 200] [--json OUT]``
-The peer does its own folding and fusing (all optimisations on). Prints the median of each side, their ratio, and the rate.
+The peer does its own folding and fusing (all optimisations on).
+Prints the median of each side, their ratio, and the rate.
 """
 
 from __future__ import annotations
