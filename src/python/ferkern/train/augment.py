@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 __all__ = ["Augmentation", "augment", "standardise"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Augmentation:
     """How far a face is moved.
 
