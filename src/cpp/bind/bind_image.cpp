@@ -154,6 +154,28 @@ py::array warp_call(const py::object& image, const py::object& matrix, const py:
     });
 }
 
+// (operations, bytes read, bytes written) of one call, as the op's cost() says, for benchmarks.
+py::tuple image_cost(const std::string& op, const std::array<std::int64_t, 3>& image, const std::array<std::int64_t, 2>& size,
+                     const std::string& method, std::int64_t count, bool is_float) {
+    Cost cost;
+    if (op == "gray") {
+        cost = gray::cost(gray::infer({.x = image}));
+    } else if (op == "resize") {
+        cost = resize::cost(resize::infer(
+            {.x = image, .height = size[0], .width = size[1], .method = resize::method_from_name(method), .is_float = is_float}));
+    } else {
+        require(op == "warp", "unknown op '", op, "'; known: gray, resize, warp");
+        const Tensor<double> matrices(count * 6);
+        cost = warp::cost(warp::infer({.x = image,
+                                       .matrices = matrices.data(),
+                                       .count = count,
+                                       .height = size[0],
+                                       .width = size[1],
+                                       .is_float = is_float}));
+    }
+    return py::make_tuple(cost.flops, cost.bytes_read, cost.bytes_written);
+}
+
 } // namespace
 
 void bind_image(py::module_& m) {
@@ -161,6 +183,8 @@ void bind_image(py::module_& m) {
     m.def("resize", &resize_call, py::arg("image"), py::arg("size"), py::arg("method"), py::arg("out"));
     m.def("warp", &warp_call, py::arg("image"), py::arg("matrix"), py::arg("size"), py::arg("border"), py::arg("fill"),
           py::arg("antialias"), py::arg("out"));
+    m.def("image_cost", &image_cost, py::arg("op"), py::arg("image"), py::arg("size"), py::arg("method"), py::arg("count"),
+          py::arg("is_float"));
 }
 
 } // namespace fk

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +92,10 @@ def activate(x: _Float32, kind: str | None, alpha: float | None, out: _Float32 |
 def add(x1: _Float32, x2: _Float32, activation: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
 def softmax(x: _Float32, axis: int, out: _Float32 | None) -> _Float32: ...
 
-class Graph:
+@type_check_only
+class _NativeType(type): ...
+
+class Graph(metaclass=_NativeType):
     def __init__(self, name: str, input: str, dims: Sequence[int]) -> None: ...
     def add(
         self,
@@ -103,7 +106,7 @@ class Graph:
         weights: dict[str, _Float32],
     ) -> None: ...
 
-class Session:
+class Session(metaclass=_NativeType):
     def __init__(self, graph: Graph, output: str, output_dims: Sequence[int], batch: int, threads: int) -> None: ...
     def run(self, x: _Float32, out: _Float32 | None) -> _Float32: ...
     def profile(self, x: _Float32) -> tuple[_Float32, list[float]]: ...
@@ -123,3 +126,6 @@ def warp(
     antialias: bool,
     out: npt.NDArray[_Pixel] | None,
 ) -> npt.NDArray[_Pixel]: ...
+def image_cost(
+    op: str, image: Sequence[int], size: Sequence[int], method: str, count: int, is_float: bool
+) -> tuple[float, float, float]: ...
