@@ -49,14 +49,20 @@ Plan::Plan(const Shape& shape, const float* b, std::int64_t ldb, bool transposed
     : shape_(shape), row_(&choose_row("gemm", rows, shape)), threads_(threads), panels_(round_up(shape.n, row_->block) * shape.k),
       bias_(round_up(shape.n, row_->block)) {
     const int width = row_->block;
-    const std::int64_t down = transposed ? 1 : ldb;
-    const std::int64_t across = transposed ? ldb : 1;
-    float* to = panels_.data();
     for (int j0 = 0; j0 < shape.n; j0 += width) {
         const int columns = std::min(width, shape.n - j0);
-        for (int p = 0; p < shape.k; ++p, to += width) {
+        float* to = panels_.data() + std::int64_t(j0) * shape.k;
+        // Along b's rows as they stand, whichever way they run.
+        if (transposed) {
             for (int j = 0; j < columns; ++j) {
-                to[j] = b[p * down + (j0 + j) * across];
+                const float* from = b + (j0 + j) * ldb;
+                for (int p = 0; p < shape.k; ++p) {
+                    to[std::int64_t(p) * width + j] = from[p];
+                }
+            }
+        } else {
+            for (int p = 0; p < shape.k; ++p) {
+                std::copy_n(b + p * ldb + j0, columns, to + std::int64_t(p) * width);
             }
         }
     }
