@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ferkern import _core
 from ferkern.face.expression import ExpressionClassifier, crop
 from ferkern.pictures import Picture, PictureSource, read
 
@@ -226,12 +227,13 @@ def _recognizer(
 ) -> Recognizer:
     """One that was made before where both parts are named; files may change, so those are read again."""
     if detector is None and isinstance(model, str) and not os.path.exists(model):
-        return _shared_recognizer(model, device, threads)
+        return _shared_recognizer(model, device, threads, _core.get_choice())
     return Recognizer(detector=detector, model=model, device=device, threads=threads)
 
 
 @functools.lru_cache(maxsize=4)
-def _shared_recognizer(model: str, device: str, threads: int | None) -> Recognizer:
+def _shared_recognizer(model: str, device: str, threads: int | None, choice: tuple[object, ...]) -> Recognizer:
+    """`choice`: what `ferkern.config` says where the network is planned; another choice is another plan."""
     return Recognizer(model=model, device=device, threads=threads)
 
 
