@@ -165,6 +165,9 @@ def _print(record: dict[str, Any], evaluation: Evaluation) -> None:
             f"without the {evaluation.n - record['n_without_twins']:,} faces that also stand in Training or test: "
             f"{record['accuracy_without_twins']:.2%}"
         )
+    if len(record["usage"]) > 1:
+        parts = (f"{name} {part['accuracy']:.2%}" for name, part in record["usage"].items())
+        console.print(f"by usage: {escape(', '.join(parts))}")
     console.print(f"{record['ms_per_face']:.3f} ms a face, preprocessing and network\n")
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
