@@ -55,6 +55,7 @@ def test_source_files_stay_short():
         assert len(path.read_text().splitlines()) <= 400, path
 
 
+@pytest.mark.slow
 def test_vector_objects_hold_no_weak_symbols(tmp_path):
     """A weak symbol in an object built for AVX could be the copy that the linker keeps for everybody."""
     compiler, nm = shutil.which("g++") or shutil.which("c++"), shutil.which("nm")
