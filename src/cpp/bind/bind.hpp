@@ -12,4 +12,6 @@ void bind_dense(pybind11::module_& m); // matrix products and pointwise function
 void bind_net(pybind11::module_& m);   // graphs, planner, sessions
 void bind_image(pybind11::module_& m); // grey, resize, warp
 
+void bind_face(pybind11::module_& m); // cascades, cut-outs of faces
+
 } // namespace fk

@@ -129,3 +129,46 @@ def warp(
 def image_cost(
     op: str, image: Sequence[int], size: Sequence[int], method: str, count: int, is_float: bool
 ) -> tuple[float, float, float]: ...
+
+_Uint8 = npt.NDArray[np.uint8]
+_Int32 = npt.NDArray[np.int32]
+_Float64 = npt.NDArray[np.float64]
+
+class Cascade:
+    def __init__(
+        self,
+        lbp: bool,
+        window: tuple[int, int],
+        cumulative: bool,
+        rects: _Int32,
+        weights: _Float32,
+        tilted: _Int32,
+        nodes: _Int32,
+        thresholds: _Float32,
+        leaves: _Float32,
+        tables: _Float32,
+        trees: _Int32,
+        stages: _Int32,
+        stage_thresholds: _Float32,
+    ) -> None: ...
+    def scan(
+        self, gray: _Uint8, scale_factor: float, min_size: tuple[int, int], max_size: tuple[int, int], step: int
+    ) -> tuple[_Int32, _Float64]: ...
+    def scales(
+        self, width: int, height: int, scale_factor: float, min_size: tuple[int, int], max_size: tuple[int, int]
+    ) -> list[float]: ...
+    def cost(
+        self, width: int, height: int, scale_factor: float, min_size: tuple[int, int]
+    ) -> tuple[float, float, float]: ...
+
+def cascade_group(
+    boxes: _Int32, votes: _Float64, threshold: int, epsilon: float
+) -> tuple[_Int32, _Int32, _Float64]: ...
+def suppress(
+    squares: _Float64, scores: _Float64, overlap: float, inside: float
+) -> tuple[npt.NDArray[np.int64], _Int32]: ...
+def integral(
+    gray: _Uint8, squared: bool, tilted: bool
+) -> tuple[_Int32, npt.NDArray[np.int64] | None, _Int32 | None]: ...
+def resize_fixed(gray: _Uint8, height: int, width: int) -> _Uint8: ...
+def crop_squares(gray: _Uint8, squares: _Float64, size: int) -> _Float32: ...

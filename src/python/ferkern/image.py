@@ -6,6 +6,7 @@ bits on every instruction set and for every number of threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from ferkern import _core
 
-__all__ = ["fit_similarity", "invert", "resize", "similarity", "to_gray", "warp"]
+__all__ = ["Integral", "fit_similarity", "integral", "invert", "resize", "similarity", "to_gray", "warp"]
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
@@ -231,3 +232,52 @@ def fit_similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
     b = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
     linear = np.array([[a, -b], [b, a]])
     return np.column_stack([linear, q_mean - linear @ p_mean])
+
+
+@dataclass(frozen=True, slots=True)
+class Integral:
+    """Integral images of a grey picture, each [H + 1, W + 1].
+
+    Attributes
+    ----------
+    sum : int32
+        ``sum[y, x] = gray[:y, :x].sum()``
+    squared : int64 or None
+        ``squared[y, x] = (gray[:y, :x] ** 2).sum()``
+    tilted : int32 or None
+        ``tilted[y, x]`` sums the triangle that stands on its tip: all ``gray[j, i]`` with ``j < y`` and
+        ``abs(i - x + 1) <= y - j - 1``.
+    """
+
+    sum: npt.NDArray[np.int32]
+    squared: npt.NDArray[np.int64] | None
+    tilted: npt.NDArray[np.int32] | None
+
+
+def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False) -> Integral:
+    """Sums of a picture over everything above and to the left, from which any rectangle's sum takes four reads.
+
+    Parameters
+    ----------
+    gray : uint8 [H, W]
+        Rows may be strided, pixels of a row must stand together.
+    squared, tilted
+        Whether to sum squares, and along diagonals, too.
+
+    Returns
+    -------
+    Integral
+
+    Raises
+    ------
+    TypeError
+        `gray` is not uint8.
+    ValueError
+        `gray` has another rank, no pixels, or so many that their sum does not fit into an int32.
+
+    Notes
+    -----
+    Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984; tilted sums: Lienhart and Maydt, "An extended set of
+    Haar-like features for rapid object detection", ICIP 2002, equations 3 and 4.
+    """
+    return Integral(*_core.integral(gray, squared, tilted))
