@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "ferkern's native kernels; the documented functions over them are in the package.";
     m.attr("__version__") = FERKERN_VERSION;
 
+    // The pointer comes by value because pybind11 says so. NOLINTNEXTLINE(performance-unnecessary-value-param)
     py::register_local_exception_translator([](std::exception_ptr raised) {
         try {
             if (raised) {

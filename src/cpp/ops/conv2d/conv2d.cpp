@@ -75,8 +75,9 @@ Shape infer(const Params& p) {
 
 Cost cost(const Shape& s) {
     const double outputs = double(s.n) * s.oc * s.oh * s.ow;
-    const double weights = double(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
-    return {.flops = 2 * outputs * (s.ic / s.groups) * s.kh * s.kw,
+    const int channels = s.ic / s.groups;
+    const double weights = double(s.oc) * channels * s.kh * s.kw;
+    return {.flops = 2 * outputs * channels * s.kh * s.kw,
             .bytes_read = 4 * (double(s.n) * s.ic * s.ih * s.iw + weights + s.oc),
             .bytes_written = 4 * outputs};
 }

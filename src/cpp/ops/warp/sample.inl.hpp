@@ -11,8 +11,8 @@ namespace fk::FK_ISA {
 namespace {
 
 struct Counting {
-    float of[warp_outputs];
-    constexpr Counting() : of{} {
+    float of[warp_outputs] = {};
+    constexpr Counting() {
         for (int i = 0; i < warp_outputs; ++i) {
             of[i] = static_cast<float>(i);
         }
