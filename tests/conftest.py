@@ -15,12 +15,12 @@ from ferkern.registry import Kernel, kernels, last_kernel
 
 
 def rows_of(op: str) -> list[Kernel]:
-    """Rows of an op that this machine and FERKERN_ISA allow."""
+    """Rows of an op for the processor that this machine and FERKERN_ISA allow."""
     from ferkern import _core
     from ferkern.registry import ISAS
 
-    top = ISAS.index(_core.isa_default())
-    return [k for k in kernels(op) if ISAS.index(k.isa) <= top]
+    allowed = ISAS[: ISAS.index(_core.isa_default()) + 1]
+    return [k for k in kernels(op) if k.isa in allowed]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,6 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         rows = rows_of(marker.args[0])
         assert rows, f"no kernel rows for {marker.args[0]}"
         metafunc.parametrize("row", rows, ids=[f"{r.name}-{r.isa}" for r in rows])
+    if "cl_device" in metafunc.fixturenames:
+        from opencl_devices import every_device, name_of  # looks for devices only where a test wants them
+
+        metafunc.parametrize("cl_device", every_device(), ids=name_of, indirect=True)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -75,6 +79,14 @@ def guarded() -> Iterator[Callable[..., np.ndarray]]:
     for whole, n in made:
         assert (whole[:64] == 77).all(), "written before the buffer"
         assert (whole[64 + n :] == 77).all(), "written past the buffer"
+
+
+@pytest.fixture
+def cl_device(request: pytest.FixtureRequest) -> str:
+    """Runs a test once on every OpenCL device; the device string."""
+    from opencl_devices import string_of
+
+    return string_of(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,32 @@ CASES = [
     (1, 8, 1, 100, 8, (1, 7), 1, "same", 3, 1),
 ]
 
+# change of the call, error, message
+WRONG = [
+    ({"x": np.zeros((1, 3, 8, 8))}, TypeError, r"x must be float32, is float64"),
+    ({"x": np.zeros((3, 8, 8), np.float32)}, ValueError, r"x must have 4 dimensions, has 3: shape \[3, 8, 8\]"),
+    ({"x": [[1.0]]}, TypeError, "x must be a NumPy array"),
+    ({"x": np.zeros((0, 3, 8, 8), np.float32)}, ValueError, "at least one image"),
+    ({"x": np.zeros((1, 3, 0, 8), np.float32)}, ValueError, "input height must be at least 1, is 0"),
+    ({"w": np.zeros((5, 4, 3, 3), np.float32)}, ValueError, r"w has 4 input channels, expected .* 3 / 1 = 3"),
+    ({"w": np.zeros((5, 3, 9, 9), np.float32)}, ValueError, r"no output height: input 8 \+ padding 0 \+ 0"),
+    ({"b": np.zeros(4, np.float32)}, ValueError, "b has 4 values, expected one for each of the 5 filters"),
+    ({"groups": 2}, ValueError, "groups = 2 must divide the 3 input channels"),
+    ({"groups": 0}, ValueError, "groups = 0"),
+    ({"stride": 0}, ValueError, "stride along the height must be at least 1, is 0"),
+    ({"stride": 1.5}, TypeError, "stride must be an integer"),
+    ({"stride": (1, 2, 3)}, ValueError, "stride must be a number or two"),
+    ({"dilation": -1}, ValueError, "dilation along the height"),
+    ({"padding": -1}, ValueError, "must not be negative"),
+    ({"padding": "full"}, ValueError, 'padding must be "same"'),
+    ({"padding": (1, 2, 3)}, ValueError, "padding must have"),
+    ({"activation": "gelu"}, ValueError, "unknown activation 'gelu'; known: none, relu"),
+    ({"activation": 3}, TypeError, "activation must be a name"),
+    ({"out": np.zeros((1, 5, 6, 5), np.float32)}, ValueError, r"out has shape \[1, 5, 6, 5\], axis 3 must be 6"),
+    ({"out": np.zeros((1, 5, 6, 12), np.float32)[..., ::2]}, ValueError, "out must be C-contiguous"),
+    ({"out": np.zeros((1, 5, 6, 6))}, TypeError, "out must be float32"),
+]
+
 
 def make(rng, case):
     n, c, h, w, o, k, *_ = case
@@ -112,34 +138,7 @@ def test_infinity_and_nan_stay_where_they_belong(rng):
     assert np.isfinite(y[0, :, 2:, 2:]).all()
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"x": np.zeros((1, 3, 8, 8))}, TypeError, r"x must be float32, is float64"),
-        ({"x": np.zeros((3, 8, 8), np.float32)}, ValueError, r"x must have 4 dimensions, has 3: shape \[3, 8, 8\]"),
-        ({"x": [[1.0]]}, TypeError, "x must be a NumPy array"),
-        ({"x": np.zeros((0, 3, 8, 8), np.float32)}, ValueError, "at least one image"),
-        ({"x": np.zeros((1, 3, 0, 8), np.float32)}, ValueError, "input height must be at least 1, is 0"),
-        ({"w": np.zeros((5, 4, 3, 3), np.float32)}, ValueError, r"w has 4 input channels, expected .* 3 / 1 = 3"),
-        ({"w": np.zeros((5, 3, 9, 9), np.float32)}, ValueError, r"no output height: input 8 \+ padding 0 \+ 0"),
-        ({"b": np.zeros(4, np.float32)}, ValueError, "b has 4 values, expected one for each of the 5 filters"),
-        ({"groups": 2}, ValueError, "groups = 2 must divide the 3 input channels"),
-        ({"groups": 0}, ValueError, "groups = 0"),
-        ({"stride": 0}, ValueError, "stride along the height must be at least 1, is 0"),
-        ({"stride": 1.5}, TypeError, "stride must be an integer"),
-        ({"stride": (1, 2, 3)}, ValueError, "stride must be a number or two"),
-        ({"dilation": -1}, ValueError, "dilation along the height"),
-        ({"padding": -1}, ValueError, "must not be negative"),
-        ({"padding": "full"}, ValueError, 'padding must be "same"'),
-        ({"padding": (1, 2, 3)}, ValueError, "padding must have"),
-        ({"activation": "gelu"}, ValueError, "unknown activation 'gelu'; known: none, relu"),
-        ({"activation": 3}, TypeError, "activation must be a name"),
-        ({"out": np.zeros((1, 5, 6, 5), np.float32)}, ValueError, r"out has shape \[1, 5, 6, 5\], axis 3 must be 6"),
-        ({"out": np.zeros((1, 5, 6, 12), np.float32)[..., ::2]}, ValueError, "out must be C-contiguous"),
-        ({"out": np.zeros((1, 5, 6, 6))}, TypeError, "out must be float32"),
-    ],
-    ids=lambda v: str(v)[:40],
-)
+@pytest.mark.parametrize(("change", "error", "match"), WRONG, ids=lambda v: str(v)[:40])
 def test_wrong_input(change, error, match):
     call = {"x": np.zeros((1, 3, 8, 8), np.float32), "w": np.zeros((5, 3, 3, 3), np.float32), "b": None, **change}
     x, w, b = call.pop("x"), call.pop("w"), call.pop("b")

@@ -13,7 +13,7 @@ std::vector<KernelInfo>& rows() {
 struct Last {
     const char* op = nullptr;
     const char* name = nullptr;
-    Isa isa = Isa::scalar;
+    const char* target = nullptr;
 };
 thread_local Last last;
 } // namespace
@@ -25,8 +25,8 @@ Registration::Registration(std::vector<KernelInfo> added) {
 
 const std::vector<KernelInfo>& kernel_registry() { return rows(); }
 
-void note_kernel(const char* op, const char* name, Isa isa) { last = {op, name, isa}; }
+void note_kernel(const char* op, const char* name, const char* target) { last = {op, name, target}; }
 
-std::string last_kernel() { return last.op == nullptr ? "" : std::string(last.op) + ":" + last.name + ":" + isa_name(last.isa); }
+std::string last_kernel() { return last.op == nullptr ? "" : std::string(last.op) + ":" + last.name + ":" + last.target; }
 
 } // namespace fk

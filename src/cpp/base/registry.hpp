@@ -11,14 +11,15 @@ namespace fk {
 struct KernelInfo {
     std::string op;
     std::string name;
-    Isa isa;
+    std::string target; // an instruction set, or "opencl" for a kernel of a device
 };
 
 // All rows of all ops, sorted by op, best first within an op.
 const std::vector<KernelInfo>& kernel_registry();
 
 // The row that the calling thread chose last ("" before the first): what ran is what the registry says.
-void note_kernel(const char* op, const char* name, Isa isa);
+void note_kernel(const char* op, const char* name, const char* target);
+inline void note_kernel(const char* op, const char* name, Isa isa) { note_kernel(op, name, isa_name(isa)); }
 std::string last_kernel();
 
 // Constructed once per op at load time.

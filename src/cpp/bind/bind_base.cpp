@@ -42,7 +42,7 @@ py::dict cpu_facts() {
 std::vector<py::tuple> kernels() {
     std::vector<py::tuple> rows;
     for (const KernelInfo& row : kernel_registry()) {
-        rows.push_back(py::make_tuple(row.op, row.name, isa_name(row.isa)));
+        rows.push_back(py::make_tuple(row.op, row.name, row.target));
     }
     return rows;
 }

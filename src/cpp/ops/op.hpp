@@ -32,6 +32,15 @@ template <class Shape, class Function> struct Row {
     int block;
 };
 
+// One row of kernels.inc that runs on a device: FK_DEVICE_KERNEL(target, name, function, eligible). `function` names the
+// kernel in kernels/opencl/<op>.cl; how it is launched stands in ferkern/opencl/ops/<op>.py.
+template <class Shape> struct DeviceRow {
+    const char* target;
+    const char* name;
+    const char* function;
+    bool (*eligible)(const Shape&);
+};
+
 // Floats in a vector of an instruction set: the channel block of its kernels.
 constexpr int isa_lanes(Isa isa) { return isa == Isa::scalar ? 4 : isa == Isa::avx2 ? 8 : 16; }
 
@@ -41,7 +50,15 @@ template <class Rows> Registration register_rows(const char* op, const Rows& row
     std::vector<KernelInfo> infos;
     infos.reserve(rows.size());
     for (const auto& row : rows) {
-        infos.push_back({op, row.name, row.isa});
+        infos.push_back({op, row.name, isa_name(row.isa)});
+    }
+    return Registration(infos);
+}
+
+template <class Rows> Registration register_device_rows(const char* op, const Rows& rows) {
+    std::vector<KernelInfo> infos;
+    for (const auto& row : rows) {
+        infos.push_back({op, row.name, row.target});
     }
     return Registration(infos);
 }
@@ -65,6 +82,24 @@ template <class Rows, class Shape> const auto& choose_row(const char* op, const 
     throw ValueError(message(op, ": no kernel", choice.kernel.empty() ? "" : " named '", choice.kernel,
                              choice.kernel.empty() ? "" : "'", " serves this shape", choice.exact ? " on exactly " : " up to ",
                              isa_name(choice.isa)));
+}
+
+// The same for a device: the instruction set plays no part, the kernel's name and strictness do.
+template <class Rows, class Shape>
+const auto& choose_device_row(const char* op, const Rows& rows, const Shape& shape, std::string_view target) {
+    const Choice& choice = current_choice();
+    for (const auto& row : rows) {
+        const bool named = choice.kernel.empty() || choice.kernel == row.name;
+        if (!named || target != row.target || !row.eligible(shape)) {
+            continue;
+        }
+        require(!choice.strict || choice.kernel == row.name || std::string_view(row.name) != "reference", op,
+                ": only the plain reference serves this shape on ", row.target, ", and strict is set");
+        note_kernel(op, row.name, row.target);
+        return row;
+    }
+    throw ValueError(message(op, ": no kernel", choice.kernel.empty() ? "" : " named '", choice.kernel,
+                             choice.kernel.empty() ? "" : "'", " serves this shape on ", target));
 }
 
 } // namespace fk

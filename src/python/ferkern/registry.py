@@ -18,11 +18,21 @@ class Kernel:
     op: str
     name: str
     isa: str
+    """An instruction set, or ``"opencl"`` for a kernel that runs on a device."""
 
     @property
     def supported(self) -> bool:
-        """Whether this machine can run it."""
-        return self.isa in isa_levels()
+        """Whether this machine can run it; for a device kernel this looks for devices."""
+        return _has_device() if self.isa == "opencl" else self.isa in isa_levels()
+
+
+def _has_device() -> bool:
+    from ferkern.opencl import DeviceError, devices
+
+    try:
+        return bool(devices())
+    except DeviceError:
+        return False
 
 
 def isa_levels() -> tuple[str, ...]:

@@ -30,6 +30,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("conv2d", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/conv2d/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("conv2d", device_rows);
+
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
 constexpr std::int64_t band_bytes = 192 * 1024;
 // Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
@@ -80,6 +89,10 @@ Cost cost(const Shape& s) {
     return {.flops = 2 * outputs * channels * s.kh * s.kw,
             .bytes_read = 4 * (double(s.n) * s.ic * s.ih * s.iw + weights + s.oc),
             .bytes_written = 4 * outputs};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("conv2d", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads)

@@ -179,7 +179,7 @@ def _look_at_kernels() -> Looked:
     allowed = registry.ISAS[: registry.ISAS.index(_core.isa_default()) + 1]
     ops: dict[str, list[str]] = {}
     for row in registry.kernels():
-        if row.isa in allowed:
+        if row.isa in (*allowed, "opencl"):
             ops.setdefault(row.op, []).append(f"{row.name}:{row.isa}")
     if not ops:
         yield "", State.BROKEN, "the registry is empty: the native extension was not built as it should be"
@@ -189,36 +189,19 @@ def _look_at_kernels() -> Looked:
 
 
 def _look_at_opencl() -> Looked:
-    if importlib.util.find_spec("pyopencl") is None:
-        yield (
-            "pyopencl",
-            State.NOTE,
-            f"not installed; with a CPU device that works: {pip_install('opencl-cpu')}",
-        )
-        return
-    yield "pyopencl", State.GOOD, importlib.metadata.version("pyopencl")
-    try:
-        devices = _opencl_devices()
-    except Exception as error:
-        remedy = f"install a driver, or a CPU device: {pip_install('opencl-cpu')}"
-        yield "loader", State.NOTE, f"no platform ({error}); {remedy}"
-        return
-    for index, (name, text) in enumerate(devices):
-        yield f"opencl:{index}", State.GOOD, f"{name} ({text})"
+    from ferkern import opencl
 
-
-def _opencl_devices() -> list[tuple[str, str]]:
-    if importlib.util.find_spec("ferkern.opencl") is not None:
-        importlib.import_module("ferkern.opencl")  # registers the CPU device that pip brings
-    cl = importlib.import_module("pyopencl")
-    return [
-        (
-            device.name.strip(),
-            f"{platform_.name.strip()}, {device.version.strip()}, {device.max_compute_units} units",
-        )
-        for platform_ in cl.get_platforms()
-        for device in platform_.get_devices()
-    ]
+    report = opencl.describe()
+    if report.host is not None:
+        yield "host", State.GOOD, report.host
+    for name, library in report.drivers.items():
+        yield name, State.GOOD, library
+    for device in report.usable:
+        memory = f"{device.memory_bytes / 2**30:.1f} GiB"
+        facts = (device.platform, device.version, f"driver {device.driver}", f"{device.compute_units} units", memory)
+        yield f"opencl:{device.index}", State.GOOD, f"{device.name} ({', '.join(facts)})"
+    for problem in report.problems:
+        yield problem.cause, State.NOTE, f"{problem.text}; {problem.remedy}"
 
 
 def _look_at_weights() -> Looked:

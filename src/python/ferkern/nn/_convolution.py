@@ -20,6 +20,7 @@ def conv2d(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Two-dimensional convolution (cross-correlation), bias and activation.
 
@@ -42,6 +43,8 @@ def conv2d(
         Slope of leaky_relu (0.01), scale of elu (1).
     out : float32 [N, O, OH, OW], optional
         C-contiguous array to write into; must not share memory with `x`.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device all arrays are copied there and back.
 
     Returns
     -------
@@ -53,7 +56,25 @@ def conv2d(
         An array is not float32.
     ValueError
         Shapes, padding, stride, dilation or groups do not fit; the message shows the numbers.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.conv2d import conv2d as conv2d_on_device
+
+        return conv2d_on_device(
+            x,
+            w,
+            b,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            activation=activation,
+            alpha=alpha,
+            out=out,
+            device=device,
+        )
     return _core.conv2d(x, w, b, stride, padding, dilation, groups, activation, alpha, out)
 
 

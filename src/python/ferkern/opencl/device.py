@@ -1,0 +1,255 @@
+"""Finding OpenCL devices, and the one context and queue that each has."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from ferkern.opencl.errors import DeviceError
+from ferkern.opencl.vendors import vendors_registered
+
+__all__ = ["Device", "DeviceInfo", "devices", "find"]
+
+INSTALL_CPU = "pip install 'ferkern[opencl-cpu]' brings a CPU device"
+REMEDY_DRIVER = f"install the driver of your GPU or accelerator, or {INSTALL_CPU}"
+_KINDS = ("gpu", "accelerator", "cpu", "custom")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device as its driver describes it."""
+
+    index: int
+    """The number in ``"opencl:0"``: GPUs first, then accelerators, then CPUs."""
+    name: str
+    kind: str
+    """``"gpu"``, ``"accelerator"``, ``"cpu"`` or ``"custom"``."""
+    platform: str
+    vendor: str
+    version: str
+    driver: str
+    compute_units: int
+    memory_bytes: int
+    allocation_bytes: int
+    """The largest single buffer."""
+    local_bytes: int
+    work_group_size: int
+    vector_width: int
+    """Floats in a native vector (1 on most GPUs)."""
+    fp16: bool
+    fp64: bool
+
+    def __str__(self) -> str:
+        return f"opencl:{self.index} {self.name} ({self.platform})"
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """A device in use: one context, one in-order queue; any thread may use it."""
+
+    info: DeviceInfo
+    cl: Any
+    """The module pyopencl."""
+    handle: Any
+    context: Any
+    queue: Any
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a kernel's arguments are set and it is put into the queue."""
+
+
+@dataclass(slots=True)
+class _State:
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    process: int = 0
+    started_by_others: bool = False
+    handles: list[Any] | None = None
+    infos: list[DeviceInfo] = field(default_factory=list)
+    silent_platforms: list[str] = field(default_factory=list)
+    opened: dict[int, Device] = field(default_factory=dict)
+
+
+_state = _State()
+
+
+def host() -> Any:
+    """The module pyopencl, imported at first use.
+
+    Raises
+    ------
+    DeviceError
+        It is not installed (cause ``"host"``), or the loader library is missing (``"loader"``).
+    """
+    try:
+        return import_module("pyopencl")
+    except ModuleNotFoundError as error:
+        if error.name != "pyopencl":
+            raise DeviceError("host", f"pyopencl does not start: {error}", "reinstall pyopencl") from error
+        raise DeviceError(
+            "host", "pyopencl is not installed", f"pip install 'ferkern[opencl]', or {INSTALL_CPU} as well"
+        ) from error
+    except (ImportError, OSError) as error:
+        raise DeviceError(
+            "loader",
+            f"pyopencl finds no OpenCL loader: {error}",
+            "reinstall pyopencl from a wheel (it holds a loader), or install the system's (Debian: ocl-icd-libopencl1)",
+        ) from error
+
+
+def devices() -> list[DeviceInfo]:
+    """All devices of all platforms, numbered as in ``"opencl:0"``; empty where no driver offers one.
+
+    Raises
+    ------
+    DeviceError
+        Neither pyopencl nor a loader is there (causes ``"host"``, ``"loader"``).
+    """
+    with _state.lock:
+        if _state.handles is None:
+            _enumerate()
+        if _state.process != os.getpid():
+            raise DeviceError(
+                "fork",
+                "OpenCL was started before this process was forked, and drivers do not survive that",
+                'start processes with multiprocessing.get_context("spawn")',
+            )
+        return list(_state.infos)
+
+
+def find(device: str) -> Device:
+    """The device named by a string, with its context and queue.
+
+    Parameters
+    ----------
+    device
+        ``"opencl"`` (the first device), ``"opencl:1"`` (by number) or ``"opencl:name"``: a part of the name of the
+        device, its platform or vendor, in any case.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not such a string.
+    DeviceError
+        It is not there; the message says what is, and what to do.
+    """
+    if not isinstance(device, str):
+        raise TypeError(f"device must be a string, is {type(device).__name__}")
+    family, colon, wanted = device.partition(":")
+    if family != "opencl" or (colon and not wanted):
+        raise ValueError(f'device must be "cpu", "opencl", "opencl:0" or "opencl:name", is "{device}"')
+    with _state.lock:
+        infos = devices()
+        if not infos:
+            raise missing()
+        return _open(_select(infos, device, wanted))
+
+
+def missing() -> DeviceError:
+    """Why there is no device at all."""
+    if _state.silent_platforms:
+        names = ", ".join(_state.silent_platforms)
+        return DeviceError(
+            "device",
+            f"the OpenCL driver is there ({names}), but it offers no device",
+            f"is it plugged in and permitted? Else {INSTALL_CPU}",
+        )
+    if _state.started_by_others:
+        return DeviceError(
+            "platform",
+            "pyopencl was used before ferkern, and its loader had found no driver then",
+            f"use ferkern.opencl first; {REMEDY_DRIVER}",
+        )
+    return DeviceError("platform", "no OpenCL driver is installed", REMEDY_DRIVER)
+
+
+def silent_platforms() -> list[str]:
+    """Platforms that offer no device."""
+    devices()
+    return list(_state.silent_platforms)
+
+
+def _select(infos: list[DeviceInfo], device: str, wanted: str) -> DeviceInfo:
+    there = "; ".join(map(str, infos))
+    if not wanted:
+        return infos[0]
+    if wanted.isdecimal():
+        if int(wanted) >= len(infos):
+            raise DeviceError("selection", f'"{device}": {len(infos)} device(s) found: {there}', "give one of these")
+        return infos[int(wanted)]
+    key = wanted.casefold()
+    fitting = [i for i in infos if any(key in text.casefold() for text in (i.name, i.platform, i.vendor))]
+    if len(fitting) == 1:
+        return fitting[0]
+    problem = f"{len(fitting)} devices fit that name" if fitting else "no device fits that name"
+    raise DeviceError(
+        "selection", f'"{device}": {problem}; found: {there}', "give a number, or a part of one name only"
+    )
+
+
+def _enumerate() -> None:
+    started = "pyopencl" in sys.modules
+    cl = host()
+    with vendors_registered():
+        try:
+            platforms = cl.get_platforms()
+        except cl.Error:  # the loader's word for "no driver"
+            platforms = []
+    _state.process = os.getpid()
+    _state.started_by_others = started
+    found: list[tuple[Any, str, Any]] = []
+    for platform in platforms:
+        try:
+            handles = platform.get_devices()
+        except cl.Error:
+            handles = []
+        if not handles:
+            _state.silent_platforms.append(platform.name.strip())
+        found += [(platform, _kind(cl, handle), handle) for handle in handles]
+    found.sort(key=lambda item: (_KINDS.index(item[1]), item[0].name))
+    _state.infos = [_describe(index, *item) for index, item in enumerate(found)]
+    _state.handles = [handle for _, _, handle in found]
+
+
+def _kind(cl: Any, handle: Any) -> str:
+    kinds = {"gpu": cl.device_type.GPU, "accelerator": cl.device_type.ACCELERATOR, "cpu": cl.device_type.CPU}
+    return next((name for name, bit in kinds.items() if handle.type & bit), "custom")
+
+
+def _describe(index: int, platform: Any, kind: str, handle: Any) -> DeviceInfo:
+    extensions = handle.extensions.split()
+    return DeviceInfo(
+        index=index,
+        name=handle.name.strip(),
+        kind=kind,
+        platform=platform.name.strip(),
+        vendor=handle.vendor.strip(),
+        version=handle.version.strip(),
+        driver=handle.driver_version.strip(),
+        compute_units=handle.max_compute_units,
+        memory_bytes=handle.global_mem_size,
+        allocation_bytes=handle.max_mem_alloc_size,
+        local_bytes=handle.local_mem_size,
+        work_group_size=handle.max_work_group_size,
+        vector_width=handle.native_vector_width_float,
+        fp16="cl_khr_fp16" in extensions,
+        fp64="cl_khr_fp64" in extensions,
+    )
+
+
+def _open(info: DeviceInfo) -> Device:
+    device = _state.opened.get(info.index)
+    if device is None:
+        assert _state.handles is not None
+        cl, handle = host(), _state.handles[info.index]
+        try:
+            context = cl.Context([handle])
+            queue = cl.CommandQueue(context, handle)
+        except cl.Error as error:
+            raise DeviceError(
+                "device", f"{info} does not start: {error}", "look at its driver's installation"
+            ) from error
+        device = _state.opened[info.index] = Device(info, cl, handle, context, queue)
+    return device

@@ -1,0 +1,1 @@
+"""How each op is launched on a device; the op's own file alone knows its tuning parameters."""

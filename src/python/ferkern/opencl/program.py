@@ -1,0 +1,165 @@
+"""Kernels from source: found, put together, built once for each device and set of options, launched within limits."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import logging
+import os
+import re
+import threading
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from ferkern.opencl.device import Device
+from ferkern.opencl.errors import DeviceError
+
+__all__ = ["Program", "build", "read_source"]
+
+log = logging.getLogger(__name__)
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"\s*$')
+
+_built: dict[tuple[str, tuple[str, ...], int, str], Program] = {}
+_lock = threading.Lock()
+
+
+class Program:
+    """A built program of one device; kernels are asked for by name."""
+
+    def __init__(self, device: Device, built: Any, options: tuple[str, ...]) -> None:
+        self.device = device
+        self.options = options
+        self._built = built
+        # A kernel object holds its arguments, so each thread has its own.
+        self._kernels = threading.local()
+
+    def launch(self, name: str, global_size: Sequence[int], local_size: Sequence[int], *arguments: Any) -> Any:
+        """Queues a kernel over at least `global_size` work items, in groups of `local_size`; returns its event.
+
+        The sizes are rounded up to whole groups (kernels return where an item lies outside); groups larger than the
+        device admits for this kernel are halved along their longest side.
+        """
+        kernel = self._kernel(name)
+        local = fit_group(self.device, local_size, self._group_limit(kernel))
+        rounded = tuple(-(-size // group) * group for size, group in zip(global_size, local, strict=True))
+        cl = self.device.cl
+        with self.device.lock:
+            kernel.set_args(*arguments)
+            return cl.enqueue_nd_range_kernel(self.device.queue, kernel, rounded, local)
+
+    def _kernel(self, name: str) -> Any:
+        kernel = self._kernels.__dict__.get(name)
+        if kernel is None:
+            kernel = self._kernels.__dict__[name] = self.device.cl.Kernel(self._built, name)
+        return kernel
+
+    def _group_limit(self, kernel: Any) -> int:
+        which = self.device.cl.kernel_work_group_info.WORK_GROUP_SIZE
+        return int(kernel.get_work_group_info(which, self.device.handle))
+
+
+def fit_group(device: Device, wanted: Sequence[int], limit: int) -> tuple[int, ...]:
+    """The group size nearest below `wanted` that the device and the kernel admit."""
+    sides = [max(1, min(size, most)) for size, most in zip(wanted, device.handle.max_work_item_sizes, strict=False)]
+    while _product(sides) > limit:
+        longest = sides.index(max(sides))
+        sides[longest] = (sides[longest] + 1) // 2
+    return tuple(sides)
+
+
+def _product(sizes: Sequence[int]) -> int:
+    product = 1
+    for size in sizes:
+        product *= size
+    return product
+
+
+def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
+    """The program in a file of ``kernels/opencl`` with these definitions; built at most once in a process.
+
+    Raises
+    ------
+    DeviceError
+        The source is missing (cause ``"source"``) or the driver does not compile it (``"build"``).
+    """
+    text = read_source(file)
+    options = ("-cl-std=CL1.2", *(f"-D{name}={value}" for name, value in sorted(defines.items())), *_division(device))
+    key = (hashlib.sha256(text.encode()).hexdigest(), options, device.info.index, device.info.driver)
+    with _lock:
+        program = _built.get(key)
+        if program is None:
+            program = _built[key] = _compile(device, file, text, options)
+        return program
+
+
+def _division(device: Device) -> tuple[str, ...]:
+    """Division with one rounding, where the device offers it; without it sigmoid is off by up to 2.5 ulp more."""
+    offered = device.handle.single_fp_config & device.cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
+    return ("-cl-fp32-correctly-rounded-divide-sqrt",) if offered else ()
+
+
+def _compile(device: Device, file: str, text: str, options: tuple[str, ...]) -> Program:
+    cl = device.cl
+    start = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            # Drivers remark on their vectorizer even where all is well; errors come as exceptions with the whole log.
+            warnings.simplefilter("ignore", cl.CompilerWarning)
+            built = cl.Program(device.context, text).build(list(options))
+    except cl.Error as error:
+        raise DeviceError(
+            "build",
+            f"{device.info} (driver {device.info.driver}) does not compile {file}: {error}",
+            "update its driver, or use another device",
+        ) from error
+    log.debug(
+        "%s built for %s in %.0f ms: %s", file, device.info, 1e3 * (time.perf_counter() - start), " ".join(options)
+    )
+    return Program(device, built, options)
+
+
+def read_source(file: str) -> str:
+    """The text of a kernel file with its own headers in their places, each once.
+
+    Read from the folder named by ``FERKERN_CL_DIR`` if that is set, else from the installed package, else from the
+    source tree.
+    """
+    folder = _folder()
+    seen: set[str] = set()
+
+    def expand(name: str) -> list[str]:
+        try:
+            lines = folder.joinpath(name).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise DeviceError(
+                "source", f"kernel source {name} cannot be read: {error}", "reinstall ferkern, or mend FERKERN_CL_DIR"
+            ) from error
+        text = [f'#line 1 "{name}"']
+        for number, line in enumerate(lines, 1):
+            match = _INCLUDE.match(line)
+            if match is None:
+                text.append(line)
+                continue
+            if match[1] not in seen:
+                seen.add(match[1])
+                text += expand(match[1])
+            text.append(f'#line {number + 1} "{name}"')
+        return text
+
+    return "\n".join(expand(file)) + "\n"
+
+
+def _folder() -> Traversable:
+    chosen = os.environ.get("FERKERN_CL_DIR")
+    if chosen:
+        return Path(chosen)
+    installed = importlib.resources.files("ferkern.opencl").joinpath("kernels")
+    if installed.is_dir():
+        return installed
+    # A build in place: src/python/ferkern/opencl/program.py stands in the checkout.
+    return Path(__file__).resolve().parents[4] / "kernels" / "opencl"
