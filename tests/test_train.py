@@ -24,7 +24,7 @@ from ferkern.models.builder import GraphBuilder  # noqa: E402
 from ferkern.models.network import Network, Node  # noqa: E402
 from ferkern.train.augment import Augmentation, augment, standardise  # noqa: E402
 from ferkern.train.average import WeightAverage  # noqa: E402
-from ferkern.train.config import TrainConfig, recipe  # noqa: E402
+from ferkern.train.config import SecondCycle, TrainConfig, recipe  # noqa: E402
 from ferkern.train.loop import Trainer, split_held_out  # noqa: E402
 from ferkern.train.module import GraphModule  # noqa: E402
 from ferkern.train.targets import soft_targets  # noqa: E402
@@ -133,6 +133,13 @@ def test_mirroring_shifting_and_another_size() -> None:
     assert ((holes > 0.01) & (holes < 0.2)).all()
 
 
+def test_faces_that_are_not_moved_stay_as_sharp_as_they_were() -> None:
+    x = torch.rand(64, 1, 48, 48) * 255
+    got = augment(x, Augmentation(flip=0, still=0.5, erase=0), torch.Generator().manual_seed(3))
+    same = (got - standardise(x)).abs().amax((1, 2, 3)) < 1e-3
+    assert 16 < int(same.sum()) < 48
+
+
 def test_soft_targets_are_distributions_between_label_and_votes() -> None:
     faces = _faces()
     assert faces.votes is not None
@@ -194,6 +201,21 @@ def test_one_cycle_rises_and_falls(tmp_path: Path) -> None:
     assert np.all(np.diff(rates[: top + 1]) >= 0)
     assert np.all(np.diff(rates[top:]) <= 0)
     assert rates[-1] < 0.01
+
+
+def test_a_second_cycle_begins_from_the_average_and_resumes(tmp_path: Path) -> None:
+    second = SecondCycle(epochs=2, learning_rate=0.01)
+    config = _config(epochs=1, second=second)
+    trainer = Trainer(config, _faces(), tmp_path / "a")
+    rates = [trainer.learning_rate(s) for s in range(3 * trainer.steps)]
+    assert max(rates[trainer.steps :]) == pytest.approx(0.01)
+    assert rates[-1] < 0.002
+    whole = trainer.run()
+    assert [r.epoch for r in trainer.history] == [1, 2, 3]
+    Trainer(_config(epochs=1), _faces(), tmp_path / "b").run()
+    resumed = Trainer(config, _faces(), tmp_path / "b", resume=True).run()
+    for name, tensor in whole.weights.items():
+        assert np.array_equal(resumed.weights[name], tensor), name
 
 
 def test_a_resumed_run_gives_the_same_bits(tmp_path: Path) -> None:

@@ -89,9 +89,11 @@ def _run(config: TrainConfig, faces: FaceSet, out: Path, *, resume: bool, quiet:
         console=console,
         transient=True,
     )
-    total = config.epochs * trainer.steps
+    total = config.total_epochs * trainer.steps
     done = len(trainer.history) * trainer.steps
-    task = progress.add_task("train", total=total, completed=done, epoch=len(trainer.history), epochs=config.epochs)
+    task = progress.add_task(
+        "train", total=total, completed=done, epoch=len(trainer.history), epochs=config.total_epochs
+    )
 
     def on_step(epoch: int, step: int, steps: int) -> None:
         progress.update(task, completed=epoch * steps + step + 1, epoch=epoch + 1)

@@ -28,6 +28,9 @@ class Augmentation:
         Largest difference of the two axes' scales, in the logarithm.
     shift
         Largest shift, fraction of the side.
+    still
+        Probability that a face is not moved but only, perhaps, mirrored. Every move resamples and so
+        blurs a little; these faces are as sharp as those to be recognised.
     erase
         Probability of erasing one rectangle.
     erase_side
@@ -39,6 +42,7 @@ class Augmentation:
     scale: float = 0.12
     aspect: float = 0.06
     shift: float = 0.08
+    still: float = 0.0
     erase: float = 0.25
     erase_side: tuple[float, float] = (0.15, 0.4)
 
@@ -73,9 +77,12 @@ def augment(
         float32 [n, 1, size, size], standardised.
     """
     n = len(x)
+    moved = 1.0
+    if how.still > 0:
+        moved = (torch.rand(n, generator=generator) >= how.still).float()
 
     def uniform(limit: float) -> Tensor:
-        return (torch.rand(n, generator=generator) * 2 - 1) * limit
+        return (torch.rand(n, generator=generator) * 2 - 1) * limit * moved
 
     angle = uniform(math.radians(how.rotation))
     zoom, aspect = uniform(how.scale), uniform(how.aspect / 2)

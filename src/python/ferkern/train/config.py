@@ -7,7 +7,30 @@ from typing import Any
 
 from ferkern.train.augment import Augmentation
 
-__all__ = ["RECIPES", "TrainConfig", "recipe"]
+__all__ = ["RECIPES", "SecondCycle", "TrainConfig", "recipe"]
+
+
+@dataclass(slots=True)
+class SecondCycle:
+    """A shorter cycle that starts from the averaged weights of the first, closer to what is to be recognised.
+
+    Attributes
+    ----------
+    epochs
+        Epochs it adds; 0: there is none.
+    learning_rate
+        Highest rate, reached after half an epoch.
+    votes_weight, average_decay, augmentation
+        As in `TrainConfig`, for this cycle.
+    """
+
+    epochs: int = 0
+    learning_rate: float = 0.02
+    votes_weight: float = 0.3
+    average_decay: float = 0.998
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(rotation=8.0, scale=0.08, aspect=0.04, shift=0.05, still=0.5, erase=0.1)
+    )
 
 
 @dataclass(slots=True)
@@ -51,6 +74,8 @@ class TrainConfig:
         torch's threads.
     augmentation
         Strengths of the augmentation.
+    second
+        A second cycle after these epochs.
     """
 
     network: str
@@ -71,6 +96,12 @@ class TrainConfig:
     precision: str = "bfloat16"
     threads: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
+    second: SecondCycle = field(default_factory=SecondCycle)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of both cycles."""
+        return self.epochs + self.second.epochs
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads"):
@@ -92,10 +123,14 @@ class TrainConfig:
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-        strengths = dict(values.get("augmentation", {}))
-        if "erase_side" in strengths:
-            strengths["erase_side"] = tuple(strengths["erase_side"])
-        values["augmentation"] = Augmentation(**strengths)
+        second = dict(values.get("second", {}))
+        for place in (values, second):
+            if "augmentation" in place:
+                strengths = dict(place["augmentation"])
+                if "erase_side" in strengths:
+                    strengths["erase_side"] = tuple(strengths["erase_side"])
+                place["augmentation"] = Augmentation(**strengths)
+        values["second"] = SecondCycle(**second)
         return cls(**values)
 
 
@@ -104,7 +139,7 @@ class TrainConfig:
 _MILD = Augmentation(rotation=8.0, scale=0.08, aspect=0.04, shift=0.05, erase=0.0)
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "fer_small": {"epochs": 62, "early_epochs": 34},
+    "fer_small": {"epochs": 62, "early_epochs": 34, "second": SecondCycle(epochs=10)},
     "fer_4conv": {"epochs": 9, "warmup": 1.0, "augmentation": _MILD},
     "fer_2conv": {"epochs": 32, "warmup": 1.0, "learning_rate": 0.05, "augmentation": _MILD},
 }

@@ -71,13 +71,16 @@ class Trainer:
         self.optimiser = _optimiser(self.module, config)
         self.images = torch.from_numpy(train.images)
         self.labels = torch.from_numpy(train.labels)
-        self.targets = soft_targets(
-            train.labels,
-            train.votes,
-            classes=len(train.classes),
-            votes_weight=config.votes_weight,
-            label_smoothing=config.label_smoothing,
-        )
+        self.targets = [
+            soft_targets(
+                train.labels,
+                train.votes,
+                classes=len(train.classes),
+                votes_weight=weight,
+                label_smoothing=config.label_smoothing,
+            )
+            for weight in (config.votes_weight, config.second.votes_weight)
+        ]
         self.history: list[EpochRecord] = []
         if resume and (self.out / CHECKPOINT).exists():
             self._restore()
@@ -88,13 +91,17 @@ class Trainer:
         return max(len(self.images) // self.config.batch_size, 1)
 
     def learning_rate(self, step: int) -> float:
-        """Rate at a step counted from the start: linear rise, then half a cosine down to zero."""
+        """Rate at a step counted from the start; each cycle: linear rise, half a cosine down to zero."""
         c = self.config
-        total, rise = c.epochs * self.steps, max(c.warmup * self.steps, 1.0)
+        epochs, warmup, highest = c.epochs, c.warmup, c.learning_rate
+        if step >= c.epochs * self.steps:
+            step -= c.epochs * self.steps
+            epochs, warmup, highest = c.second.epochs, 0.5, c.second.learning_rate
+        total, rise = epochs * self.steps, max(warmup * self.steps, 1.0)
         if step < rise:
-            return c.learning_rate * (step + 1) / rise
+            return highest * min((step + 1) / rise, 1.0)
         done = (step - rise) / max(total - rise, 1.0)
-        return float(c.learning_rate * 0.5 * (1 + np.cos(np.pi * min(done, 1.0))))
+        return float(highest * 0.5 * (1 + np.cos(np.pi * min(done, 1.0))))
 
     def distribution(self) -> dict[str, dict[str, int]]:
         """Part to class to number of faces."""
@@ -121,8 +128,10 @@ class Trainer:
             Called with every epoch's record.
         """
         (self.out / "config.json").write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
-        for epoch in range(len(self.history), self.config.epochs):
+        for epoch in range(len(self.history), self.config.total_epochs):
             begin = time.perf_counter()
+            if epoch == self.config.epochs:
+                self._begin_second()
             loss, accuracy = self._epoch(epoch, on_step)
             held_loss, held_accuracy = self.validate()
             rate = self.learning_rate((epoch + 1) * self.steps - 1)
@@ -139,6 +148,11 @@ class Trainer:
         with self.average.applied(self.module):
             return self.module.to_network()
 
+    def _begin_second(self) -> None:
+        """Go on from the averaged weights, with an average of its own."""
+        self.module.load_state_dict(self.average.state)
+        self.average = WeightAverage(self.module, decay=self.config.second.average_decay)
+
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
@@ -154,15 +168,18 @@ class Trainer:
     def _epoch(self, epoch: int, on_step: Callable[[int, int, int], None] | None) -> tuple[float, float]:
         self.module.train()
         losses, hits, seen = 0.0, 0, 0
+        second = epoch >= self.config.epochs
+        augmentation = (self.config.second if second else self.config).augmentation
+        targets = self.targets[second]
         size = self.config.early_size if epoch < self.config.early_epochs else None
         for step, (rows, generator) in enumerate(self._batches(epoch)):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.learning_rate(epoch * self.steps + step)
             x = self.images[rows].float()[:, None]
-            x = augment(x, self.config.augmentation, generator, epsilon=self.epsilon, size=size)
+            x = augment(x, augmentation, generator, epsilon=self.epsilon, size=size)
             with self._autocast():
                 logits = self.module(x.to(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), self.targets[rows])
+            loss = F.cross_entropy(logits.float(), targets[rows])
             self.optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
@@ -218,6 +235,8 @@ class Trainer:
         self.module.load_state_dict(state["module"])
         self.average.state = state["average"]
         self.average.updates = state["updates"]
+        if len(state["history"]) > self.config.epochs:
+            self.average.decay = self.config.second.average_decay
         self.optimiser.load_state_dict(state["optimiser"])
         self.history = [EpochRecord(**record) for record in state["history"]]
         logger.info("resumed %s after epoch %d", path, len(self.history))
