@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
     DeviceError
         The source is missing (cause ``"source"``) or the driver does not compile it (``"build"``).
     """
-    text = read_source(file)
+    # Read once, unless from a folder whose files may be at work on: reading took as long as a small layer.
+    text = read_source(file) if os.environ.get("FERKERN_CL_DIR") else _read_installed(file)
     options = ("-cl-std=CL1.2", *(f"-D{name}={value}" for name, value in sorted(defines.items())), *_division(device))
     key = (hashlib.sha256(text.encode()).hexdigest(), options, device.info.index, device.info.driver)
     with _lock:
@@ -121,6 +123,11 @@ def _compile(device: Device, file: str, text: str, options: tuple[str, ...]) -> 
         "%s built for %s in %.0f ms: %s", file, device.info, 1e3 * (time.perf_counter() - start), " ".join(options)
     )
     return Program(device, built, options)
+
+
+@cache
+def _read_installed(file: str) -> str:
+    return read_source(file)
 
 
 def read_source(file: str) -> str:
