@@ -224,9 +224,10 @@ def _look_at_weights() -> Looked:
         size = f"{len(data) / 1e6:.2f} MB, {network.multiply_adds() / 1e6:.1f} M multiply-adds"
         if digest in known:
             yield name, State.GOOD, f"{size}, sha256 {digest[:12]}... as its card says"
+        elif known:
+            yield name, State.BROKEN, f"{size}, sha256 {digest[:12]}..., but its card says {known[0][:12]}..."
         else:
-            said = f"its card says {known[0][:12]}..." if known else "no card names it"
-            yield name, State.BROKEN, f"{size}, sha256 {digest[:12]}..., but {said}"
+            yield name, State.NOTE, f"{size}, sha256 {digest[:12]}...; no card names it"
 
 
 def _look_at_pipeline() -> Looked:

@@ -42,8 +42,8 @@ class Framing:
 
 FRAMING = Framing(side=1.06, dx=0.0, dy=-0.02)
 """For the detector that comes with ferkern: medians over Training faces, measured by `ferkern.face.calibrate` (side
-1.063, dx -0.004, dy -0.020 of 1,500 faces; faces are symmetric, so dx is 0). OpenCV's haarcascade_frontalface_default has
-side 1.02, dx and dy 0 by the same measure: this framing serves it too, to within a pixel of the crop at each border."""
+1.063, dx -0.004, dy -0.020 of 1,500 faces; faces are symmetric, so dx is 0). haarcascade_frontalface_default of OpenCV
+has side 1.02, dx and dy 0 by the same measure: this framing serves it too, to within about a pixel of the crop."""
 
 
 def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING) -> NDArray[np.uint8]:
