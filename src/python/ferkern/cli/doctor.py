@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -189,19 +188,22 @@ def _look_at_kernels() -> Looked:
 
 
 def _look_at_opencl() -> Looked:
-    from ferkern import opencl
+    from ferkern.opencl import describe
 
-    report = opencl.describe()
+    report = describe()
     if report.host is not None:
         yield "host", State.GOOD, report.host
     for name, library in report.drivers.items():
-        yield name, State.GOOD, library
-    for device in report.usable:
+        yield "driver", State.GOOD, f"{name}: {library}"
+    usable = report.usable
+    for device in report.devices:
         memory = f"{device.memory_bytes / 2**30:.1f} GiB"
-        facts = (device.platform, device.version, f"driver {device.driver}", f"{device.compute_units} units", memory)
-        yield f"opencl:{device.index}", State.GOOD, f"{device.name} ({', '.join(facts)})"
+        text = f"{device.name} ({device.platform}, {device.version}, {device.compute_units} units, {memory})"
+        builds = device in usable
+        yield f"opencl:{device.index}", State.GOOD if builds else State.NOTE, text + ("" if builds else "; see below")
     for problem in report.problems:
-        yield problem.cause, State.NOTE, f"{problem.text}; {problem.remedy}"
+        where = "missing" if problem.device is None else f"opencl:{problem.device}"
+        yield where, State.NOTE, f"{problem.text}: {problem.remedy}"
 
 
 def _look_at_weights() -> Looked:
