@@ -233,3 +233,15 @@ def test_wrong_arguments_are_named(rng, tmp_path):
         detector.detect(gray[None])
     with pytest.raises(ValueError, match="no file"):
         Detector.load(tmp_path / "none.xml")
+
+
+def test_flipped_and_repeated_rows(rng, tmp_path):
+    path = tmp_path / "c.xml"
+    path.write_bytes(haar(rng))
+    detector = Detector.load(path)
+    gray = picture(rng, 70, 90)
+    for view in (gray[::-1], gray[::2], np.broadcast_to(gray[40], (50, 90))):
+        dense = np.ascontiguousarray(view)
+        np.testing.assert_array_equal(
+            detector.detect(view, min_neighbors=0).boxes, detector.detect(dense, min_neighbors=0).boxes
+        )

@@ -56,12 +56,17 @@ void LevelRows::horizontal_far(const std::uint8_t* row, std::int32_t* out) const
     }
 }
 
+// Whether 16 bytes from any pixel of the row on lie within the picture's memory.
+bool LevelRows::readable_behind(std::int32_t source_row) const {
+    return image_.stride_bytes >= image_.width && image_.width >= 16 && source_row < image_.height - 1;
+}
+
 const std::int32_t* LevelRows::horizontal(std::int32_t source_row) {
     const std::size_t slot = up(source_row % 2);
     if (held_[slot] != source_row) {
         const std::uint8_t* row = image_.pixels + source_row * image_.stride_bytes;
         std::int32_t* out = lines_[slot].data();
-        if (taps_.empty() || source_row == image_.height - 1) { // the last row has nothing behind it to read over
+        if (taps_.empty() || !readable_behind(source_row)) {
             std::memcpy(source_.data(), row, up(image_.width));
             row = source_.data();
         }

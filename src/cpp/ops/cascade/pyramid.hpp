@@ -24,6 +24,7 @@ class LevelRows {
 
   private:
     const std::int32_t* horizontal(std::int32_t source_row);
+    [[nodiscard]] bool readable_behind(std::int32_t source_row) const;
     void horizontal_far(const std::uint8_t* row, std::int32_t* out) const;
 
     Image image_;

@@ -48,7 +48,7 @@ class Recipe:
     turns : turned copies of every face for the network
     squares : most squares that the network learns from
     backgrounds : most squares of one faceless picture
-    epochs, rate : of the network; then one and two epochs at half the rate on all squares
+    epochs, rate : of the network
     """
 
     plan: GrowingPlan
@@ -89,8 +89,6 @@ def train_round(pictures: Pictures, recipe: Recipe, file: Path) -> None:
     network = verifier.fit(
         bare(network), samples.some(recipe.squares, rng), epochs=recipe.epochs, rate=recipe.rate, seed=0
     )
-    for seed, epochs in ((1, 1), (2, 2)):
-        network = verifier.fit(network, samples, epochs=epochs, rate=recipe.rate / 2, seed=seed)
     final = loosened(cascade, recipe.loosened, len(cascade.thresholds))
     detector = assembled(network, final, UNWEIGHED, file)
     fusion = weighed(detector, pictures.weigh_faces, pictures.weigh_backgrounds)
