@@ -25,7 +25,7 @@ _HOME = {
     "load": "ferkern.models",
     "recognize": "ferkern.face.pipeline",
 }
-_MODULES = frozenset({"data", "evaluate", "face", "image", "models", "nn", "opencl", "pictures", "registry"})
+_MODULES = frozenset({"data", "evaluate", "face", "image", "linalg", "models", "nn", "opencl", "pictures", "registry"})
 
 
 def __getattr__(name: str) -> Any:
