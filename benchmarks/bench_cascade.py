@@ -46,9 +46,7 @@ def test_detect(benchmark, file, size):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("squared", [False, True])
-@pytest.mark.parametrize(
-    "row", ROWS, ids=lambda r: f"{r.name}-{r.isa}"
-)
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.name}-{r.isa}")
 def test_integral(benchmark, row, squared, size):
     height, width = SIZES[size]
     gray = portrait(height, width)
