@@ -81,8 +81,9 @@ def _data(faces: FaceSet, config: TrainConfig) -> str:
     return f"""## Data and terms
 
 FER-2013 (Goodfellow et al. 2013, "Challenges in representation learning"), {len(train):,} Training faces, 48×48 grey:
-{counts}. Less blank pictures, and less {config.held_out:,} faces held out for the curves. Terms: research use; the
-pictures are not part of this project and a user brings their own copy. Labels: FER-2013's own, mixed with what
+{counts}.
+Less blank pictures, and less {config.held_out:,} faces held out for the curves. Terms: research use; the pictures
+are not part of this project and a user brings their own copy. Labels: FER-2013's own, mixed with what
 FER+ voters (Barsoum et al. 2016, MIT licence) make likely.
 """
 
@@ -145,7 +146,7 @@ def _recipe(name: str, config: TrainConfig) -> str:
 {json.dumps(config.to_dict(), indent=2)}
 ```
 
-Stochastic gradient descent in one cycle; what is shipped is the exponential average of the weights after the last
-epoch. No choice was made on {"PublicTest"}: it was evaluated on at the end. Sums of bfloat16 products depend on the
-processor, so that a run elsewhere gives the same figures within chance (about ±0.5 %), not the same bytes.
+Stochastic gradient descent in one cycle (or two, `second`); what is shipped is the exponential average of the
+weights after the last epoch, never a chosen epoch. Sums of bfloat16 products depend on the processor, so that a
+run elsewhere gives the same figures within chance (about ±0.5 %), not the same bytes.
 """

@@ -140,8 +140,14 @@ _MILD = Augmentation(rotation=8.0, scale=0.08, aspect=0.04, shift=0.05, erase=0.
 
 RECIPES: dict[str, dict[str, Any]] = {
     "fer_small": {"epochs": 62, "early_epochs": 34, "second": SecondCycle(epochs=10)},
-    "fer_4conv": {"epochs": 6, "warmup": 1.0, "augmentation": _MILD},
-    "fer_2conv": {"epochs": 32, "warmup": 1.0, "learning_rate": 0.05, "augmentation": _MILD},
+    "fer_4conv": {"epochs": 18, "warmup": 1.0, "augmentation": _MILD},
+    "fer_2conv": {
+        "epochs": 32,
+        "warmup": 1.0,
+        "learning_rate": 0.05,
+        "augmentation": _MILD,
+        "second": SecondCycle(epochs=24, learning_rate=0.04),
+    },
 }
 """What a network's run changes of the defaults."""
 
