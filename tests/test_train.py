@@ -251,8 +251,9 @@ def test_settings_go_to_plain_values_and_back() -> None:
     config = recipe("fer_small", epochs=3, seed=None)
     assert config.epochs == 3
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    with pytest.raises(ValueError, match="unknown settings: speed"):
-        TrainConfig.from_dict({"network": "fer_small", "speed": 3})
+    for wrong in ({"speed": 3}, {"second": {"speed": 3}}, {"augmentation": {"speed": 3}}):
+        with pytest.raises(ValueError, match="unknown settings of .*: speed"):
+            TrainConfig.from_dict({"network": "fer_small", **wrong})
     for wrong in ({"epochs": 0}, {"precision": "int4"}, {"average_decay": 1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             recipe("fer_small", **wrong)

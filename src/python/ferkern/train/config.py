@@ -120,18 +120,24 @@ class TrainConfig:
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """The inverse of `to_dict`; an unknown key is a ValueError."""
         values = dict(values)
-        unknown = set(values) - {f.name for f in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
         second = dict(values.get("second", {}))
+        _only_fields(cls, values)
+        _only_fields(SecondCycle, second)
         for place in (values, second):
             if "augmentation" in place:
                 strengths = dict(place["augmentation"])
+                _only_fields(Augmentation, strengths)
                 if "erase_side" in strengths:
                     strengths["erase_side"] = tuple(strengths["erase_side"])
                 place["augmentation"] = Augmentation(**strengths)
         values["second"] = SecondCycle(**second)
         return cls(**values)
+
+
+def _only_fields(kind: type[Any], values: dict[str, Any]) -> None:
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown settings of {kind.__name__}: {', '.join(sorted(unknown))}")
 
 
 # Little nets learn too little from strongly moved faces: with these strengths, half the dropout and a higher
