@@ -46,7 +46,14 @@ def _faces(n: int = 210, *, seed: int = 0) -> FaceSet:
 
 
 def _config(**changes: object) -> TrainConfig:
-    settings = {"epochs": 2, "batch_size": 32, "held_out": 20, "warmup": 0.5, "precision": "float32"}
+    settings = {
+        "epochs": 2,
+        "batch_size": 32,
+        "held_out": 20,
+        "warmup": 0.5,
+        "precision": "float32",
+        "second": SecondCycle(),
+    }
     return recipe("fer_2conv", **{**settings, "augmentation": STILL, **changes})
 
 
@@ -252,7 +259,7 @@ def test_settings_go_to_plain_values_and_back() -> None:
     assert config.epochs == 3
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     for wrong in ({"speed": 3}, {"second": {"speed": 3}}, {"augmentation": {"speed": 3}}):
-        with pytest.raises(ValueError, match="unknown settings of .*: speed"):
+        with pytest.raises(ValueError, match=r"unknown settings of .*: speed"):
             TrainConfig.from_dict({"network": "fer_small", **wrong})
     for wrong in ({"epochs": 0}, {"precision": "int4"}, {"average_decay": 1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -271,21 +278,21 @@ def test_the_command_writes_weights_curves_evaluation_and_card(tmp_path: Path) -
     app = typer.Typer()
     app.command()(train)
     out = tmp_path / "out"
-    arguments = ["fer_2conv", "--path", str(tmp_path / "data"), "--out", str(out), "--epochs", "2"]
+    arguments = ["fer_4conv", "--path", str(tmp_path / "data"), "--out", str(out), "--epochs", "2"]
     done = CliRunner().invoke(app, [*arguments, "--batch-size", "16"])
     assert done.exit_code == 0, done.output
     record = json.loads((out / "evaluation.json").read_text())
     assert record["all"]["n"] == 140
     assert record["all"]["accuracy"] > 0.5  # chance is 1/7
-    assert hashlib.sha256((out / "fer_2conv.safetensors").read_bytes()).hexdigest() == record["sha256"]
-    network = models.load(out / "fer_2conv.safetensors")
+    assert hashlib.sha256((out / "fer_4conv.safetensors").read_bytes()).hexdigest() == record["sha256"]
+    network = models.load(out / "fer_4conv.safetensors")
     assert network.metadata["accuracy"].endswith("of 140")
     with open(out / "curves.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     with Image.open(out / "curves.png") as picture:
         assert picture.width > 500
-    text = (out / "fer_2conv.md").read_text()
-    for words in (record["sha256"], "Article 5", "Confusion matrix", "ferkern train fer_2conv"):
+    text = (out / "fer_4conv.md").read_text()
+    for words in (record["sha256"], "Article 5", "Confusion matrix", "ferkern train fer_4conv"):
         assert words in text
     wrong = CliRunner().invoke(app, ["fer_huge", *arguments[1:]])
     assert wrong.exit_code == 2
