@@ -149,7 +149,7 @@ _Uint8 = npt.NDArray[np.uint8]
 _Int32 = npt.NDArray[np.int32]
 _Float64 = npt.NDArray[np.float64]
 
-class Cascade:
+class Cascade(metaclass=_NativeType):
     def __init__(
         self,
         lbp: bool,
