@@ -1,0 +1,49 @@
+"""Landmarks of a face: the 68 points of iBUG 300-W, found by trees or by a network."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MIRRORED_68", "LandmarkModel", "load"]
+
+
+class LandmarkModel(Protocol):
+    """Anything that finds the points of faces: `LandmarkTrees`, `LandmarkNetwork`, or your own."""
+
+    def __call__(self, gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], /) -> NDArray[np.float32]:
+        """Points float32 [n, 68, 2] (x, y; pixel centres at whole numbers) of n boxes [n, 4] (x, y, width, height)."""
+
+
+_MIRRORED = (
+    (range(16, -1, -1), range(26, 16, -1), range(27, 31), range(35, 30, -1))  # jaw, brows, ridge and base of the nose
+    + ((45, 44, 43, 42, 47, 46), (39, 38, 37, 36, 41, 40))  # eyes
+    + (range(54, 47, -1), range(59, 54, -1), range(64, 59, -1), range(67, 64, -1))  # mouth: outside, then inside
+)
+MIRRORED_68 = np.concatenate([np.array(part) for part in _MIRRORED])
+"""Which point of a face each point becomes when the picture is mirrored."""
+
+
+def load(model: str | os.PathLike[str], *, threads: int | None = None) -> LandmarkModel:
+    """A landmark model.
+
+    Parameters
+    ----------
+    model
+        ``"network"``, the one that comes with the package; or the path of a `.safetensors` file of a landmark network.
+    threads
+        Threads of one call; None: as many as the process may use.
+
+    Raises
+    ------
+    ValueError
+        There is neither a model nor a file of that name.
+    ModelError
+        The file is damaged.
+    """
+    from ferkern.face.landmark_network import LandmarkNetwork
+
+    return LandmarkNetwork("landmarks68_net" if model == "network" else model, threads=threads)
