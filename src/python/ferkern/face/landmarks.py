@@ -18,12 +18,13 @@ class LandmarkModel(Protocol):
         """Points float32 [n, 68, 2] (x, y; pixel centres at whole numbers) of n boxes [n, 4] (x, y, width, height)."""
 
 
-_MIRRORED = (
-    (range(16, -1, -1), range(26, 16, -1), range(27, 31), range(35, 30, -1))  # jaw, brows, ridge and base of the nose
-    + ((45, 44, 43, 42, 47, 46), (39, 38, 37, 36, 41, 40))  # eyes
-    + (range(54, 47, -1), range(59, 54, -1), range(64, 59, -1), range(67, 64, -1))  # mouth: outside, then inside
+MIRRORED_68 = np.concatenate(
+    [
+        *([*range(16, -1, -1)], [*range(26, 16, -1)], [*range(27, 31)], [*range(35, 30, -1)]),  # jaw, brows, nose
+        *([45, 44, 43, 42, 47, 46], [39, 38, 37, 36, 41, 40]),  # eyes
+        *([*range(54, 47, -1)], [*range(59, 54, -1)], [*range(64, 59, -1)], [*range(67, 64, -1)]),  # mouth
+    ]
 )
-MIRRORED_68 = np.concatenate([np.array(part) for part in _MIRRORED])
 """Which point of a face each point becomes when the picture is mirrored."""
 
 

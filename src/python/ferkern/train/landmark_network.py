@@ -320,7 +320,7 @@ def _disturbed(crops: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     """Light, contrast, gamma, noise and covered parts; then each crop by its own mean and deviation."""
     n = len(crops)
     gamma = np.exp(rng.normal(0, 0.25, (n, 1, 1))).astype(np.float32)
-    x: NDArray[np.float32] = 255 * (np.clip(crops, 0, 255) / 255) ** gamma
+    x = np.asarray(255 * (np.clip(crops, 0, 255) / 255) ** gamma, np.float32)
     slope = rng.normal(0, 0.5, (n, 2, 1)).astype(np.float32)
     ramp = np.linspace(-1, 1, SIDE, dtype=np.float32)
     x *= np.exp(slope[:, :1] * ramp[None, :, None] * 0.5 + slope[:, 1:] * ramp[None, None] * 0.5)
