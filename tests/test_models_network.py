@@ -221,3 +221,29 @@ def test_mini_xception_has_the_published_layers() -> None:
     assert ops["max_pool2d"] == kinds["MaxPooling2D"]
     assert ops["activation"] + ops["softmax"] == kinds["Activation"]
     assert network.infer_shapes()["add_4"] == (128, 4, 4)
+
+
+def test_split_networks_give_together_what_the_whole_gives() -> None:
+    network = models.fer_small(seed=3)
+    front, back = network.split("global_avg_pool_1")
+    x = np.random.default_rng(0).normal(size=(3, 1, 48, 48)).astype(np.float32)
+    features = front.plan(batch=3).run(x)
+    assert features.shape == (3, 128)
+    parts = back.plan(batch=3).run(features[:, :, None, None])
+    np.testing.assert_allclose(parts, network.plan(batch=3).run(x), rtol=1e-5, atol=1e-7)
+    assert front.multiply_adds() + back.multiply_adds() == network.multiply_adds()
+    assert (front.classes, back.classes) == ((), network.classes)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("activation_99", "is no value inside network 'fer_small'; there are conv2d_1, "),
+        ("input", "is no value inside"),
+        ("softmax_1", "is no value inside"),
+        ("batch_norm_3", "'conv2d_1' of 'fer_small' reads past 'batch_norm_3'"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(value: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.fer_small().split(value)

@@ -162,6 +162,48 @@ class Network:
         """Number of stored weights, batch-norm statistics included."""
         return sum(int(w.size) for w in self.weights.values())
 
+    def split(self, value: str) -> tuple[Network, Network]:
+        """Cut the graph at a value: what makes it, and what is made of it.
+
+        Parameters
+        ----------
+        value
+            Name of a value that all paths from input to output go through, such as the features before the classifier.
+
+        Returns
+        -------
+        front, back : Network
+            ``back`` of what ``front`` gives is what the whole gives. A value without height and width becomes an input
+            of (C, 1, 1). Weights are shared, not copied.
+
+        Raises
+        ------
+        ValueError
+            There is no such value, or a later node reads past it.
+        """
+        shapes = self.infer_shapes()
+        if value not in shapes or value in (self.input, self.output):
+            inner = ", ".join(n.output for n in self.nodes if n.output != self.output)
+            raise ValueError(f"value: {value!r} is no value inside network {self.name!r}; there are {inner}")
+        front = _made_from(self.nodes, value, {self.input})
+        back = _made_from(self.nodes, self.output, {value})
+        for node in back:
+            if self.input in node.inputs:
+                raise ValueError(f"value: node {node.op} -> {node.output!r} of {self.name!r} reads past {value!r}")
+        shape = shapes[value]
+        entrance = "input" if len(shape) == 1 else value
+        if len(shape) == 1:
+            back = [Node("flatten", (entrance,), value), *back]
+        c, h, w = (*shape, 1, 1)[:3]
+        head = Network(f"{self.name}.back", entrance, (c, h, w), self.output, back, {}, {}, self.classes)
+        body = Network(
+            f"{self.name}.front", self.input, self.input_shape, value, front, {}, dict(self.preprocessing), ()
+        )
+        for part in (body, head):
+            part.weights = {name: self.weights[name] for node in part.nodes for name in node.weights.values()}
+            part.validate()
+        return body, head
+
     def plan(
         self, *, device: str = "cpu", precision: str = "float32", batch: int = 1, threads: int | None = None
     ) -> Session:
@@ -181,3 +223,13 @@ class Network:
         from ferkern.session import Session
 
         return Session(self, device=device, precision=precision, batch=batch, threads=threads)
+
+
+def _made_from(nodes: list[Node], value: str, given: set[str]) -> list[Node]:
+    """The nodes that make a value, in their order; `given` values need none."""
+    needed, kept = {value}, []
+    for node in reversed(nodes):
+        if node.output in needed and node.output not in given:
+            needed.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
