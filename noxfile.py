@@ -1,7 +1,7 @@
 """Sessions: tests, lint, tidy, asan, tsan, isa, emulated, bench.
 
 ``nox -s NAME`` makes an environment of its own. ``nox --no-venv -s NAME`` uses the one it is called from, and installs
-nothing. Words after ``--`` go to pytest.
+nothing. Words after ``--`` go to pytest, where a session runs it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Form and types of Python, the native module's stub, form of the C++."""
-    install(session, *TOOLS, ".")
+    """Form and types of Python, the native module's stub, form of the C++; after ``--`` a wheel that is built already."""
+    install(session, *TOOLS, *(session.posargs or ["."]))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
