@@ -60,7 +60,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Form and types of Python, the native module's stub, form of the C++; after ``--`` a wheel that is built already."""
+    """Form and types of Python, the native stub, form of the C++; after ``--`` a wheel that is built already."""
     install(session, *TOOLS, *(session.posargs or ["."]))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

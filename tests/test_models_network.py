@@ -25,6 +25,45 @@ def test_cost_is_that_of_the_literature(name: str, multiply_adds: float) -> None
     assert models.build(name).multiply_adds() == pytest.approx(multiply_adds, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "multiply_adds", "weights"),
+    [
+        # Howard et al. 2017, tables 6, 7 and 8.
+        ("mobilenet", {}, 569e6, 4.2e6),
+        ("mobilenet", {"resolution": 160}, 290e6, 4.2e6),
+        ("mobilenet", {"alpha": 0.25}, 41e6, 0.47e6),
+        # Iandola et al. 2016, table 1 for the number of weights; 0.35 G multiply-adds at 224 with their release.
+        ("squeezenet", {"resolution": 224}, 350e6, 1.235e6),
+        # He et al. 2016: 25.6 M weights; 3.8 G multiply-adds, 4.1 with the stride in the 3x3 convolutions.
+        ("resnet50", {}, 4.1e9, 25.6e6),
+    ],
+)
+def test_imagenet_networks_cost_what_their_papers_say(name, options, multiply_adds, weights) -> None:
+    network = getattr(models, name)(**options)
+    assert network.multiply_adds() == pytest.approx(multiply_adds, rel=0.01)
+    learned = sum(w.size for key, w in network.weights.items() if not key.endswith(("mean", "variance")))
+    assert learned == pytest.approx(weights, rel=0.03)
+
+
+def test_vgg_s_has_395_mebibytes_of_weights_most_of_them_dense() -> None:
+    network = models.vgg_s()
+    assert 4 * network.parameters() / 2**20 == pytest.approx(395, rel=0.01)
+    assert network.multiply_adds() == pytest.approx(2.6e9, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": 0.0}, "alpha must be in 1/32..4, is 0.0"),
+        ({"resolution": 100}, "resolution must be a multiple of 32, is 100"),
+        ({"classes": 0}, "classes must be at least 1, is 0"),
+    ],
+)
+def test_a_mobilenet_that_cannot_be_is_refused(options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.mobilenet(**options)
+
+
 def test_mini_xception_at_48_pixels_costs_5_5_million() -> None:
     assert models.mini_xception(input_size=48).multiply_adds() == pytest.approx(5.5e6, rel=0.01)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ferkern.models.imagenet import mobilenet, resnet50, squeezenet, vgg_s
 from ferkern.models.network import CLASSES, Network, Node
 from ferkern.models.preprocessing import preprocess
 from ferkern.models.store import load, save, shipped
@@ -17,7 +18,11 @@ __all__ = [
     "fer_small",
     "load",
     "mini_xception",
+    "mobilenet",
     "preprocess",
+    "resnet50",
     "save",
     "shipped",
+    "squeezenet",
+    "vgg_s",
 ]

@@ -102,17 +102,27 @@ class GraphBuilder:
         return self.activation(x, activation) if activation else x
 
     def max_pool2d(self, x: str, size: int, *, stride: int | None = None, padding: str = "valid") -> str:
-        """Maximum over windows."""
+        """Maximum over windows; `padding` as for `conv2d`, or ``"ceil"``: as many windows as begin inside."""
         _, height, width = self.shapes[x]
         step = stride or size
         pads = [0, 0, 0, 0]
-        if padding != "valid":
+        if padding == "ceil":
+            pads = [0, -(height - size) % step, 0, -(width - size) % step]
+        elif padding != "valid":
             at_end = padding == "same_end"
             pads = [
                 *same_padding(height, size, step, at_end=at_end),
                 *same_padding(width, size, step, at_end=at_end),
             ]
         return self._append("max_pool2d", (x,), {"size": [size, size], "stride": [step, step], "padding": pads}, {})
+
+    def local_response_norm(self, x: str, size: int, *, alpha: float, beta: float, k: float) -> str:
+        """Normalisation over neighbouring channels (Krizhevsky et al. 2012, section 3.3)."""
+        return self._append("local_response_norm", (x,), {"size": size, "alpha": alpha, "beta": beta, "k": k}, {})
+
+    def concat(self, *xs: str) -> str:
+        """Channels of several values behind each other."""
+        return self._append("concat", xs, {"axis": 1}, {})
 
     def add(self, *xs: str) -> str:
         """Sum of values of one shape."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ferkern.models.builder import GraphBuilder
+from ferkern.models.imagenet import mobilenet, resnet50, squeezenet, vgg_s
 from ferkern.models.network import Network
 
 __all__ = ["BUILDERS", "build", "fer_2conv", "fer_4conv", "fer_small", "mini_xception"]
@@ -133,6 +134,10 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "fer_4conv": fer_4conv,
     "fer_small": fer_small,
     "mini_xception": mini_xception,
+    "mobilenet": mobilenet,
+    "resnet50": resnet50,
+    "squeezenet": squeezenet,
+    "vgg_s": vgg_s,
 }
 
 
