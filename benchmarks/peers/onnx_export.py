@@ -33,10 +33,19 @@ def _convert(node: Node) -> list[onnx.NodeProto]:
             roles = [w[k] for k in ("gamma", "beta", "mean", "variance")]
             epsilon = node.attributes["epsilon"]
             return [helper.make_node("BatchNormalization", inputs + roles, output, epsilon=epsilon)]
+        case "activation" if node.attributes["kind"] == "relu6":
+            bounds = [f"{node.output}_{word}" for word in ("low", "high")]
+            numbers = [numpy_helper.from_array(np.float32(value)) for value in (0, 6)]
+            constants = [helper.make_node("Constant", [], [b], value=n) for b, n in zip(bounds, numbers, strict=True)]
+            return [*constants, helper.make_node("Clip", inputs + bounds, output)]
         case "activation":
             return [helper.make_node(ACTIVATIONS[node.attributes["kind"]], inputs, output)]
         case "max_pool2d":
             return [helper.make_node("MaxPool", inputs, output, kernel_shape=node.attributes["size"], **_window(node))]
+        case "local_response_norm":
+            a = node.attributes
+            named = {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "bias": a["k"]}
+            return [helper.make_node("LRN", inputs, output, **named)]
         case "global_avg_pool":
             mean = f"{node.output}_4d"
             return [

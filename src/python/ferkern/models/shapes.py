@@ -179,7 +179,7 @@ def _softmax(c: _Context) -> Shape:
     c.roles([])
     if c.integer("axis", 1, 1) != 1:
         raise c.fail(f"attribute 'axis' must be 1, is {c.attributes.get('axis')}")
-    return c.one()
+    return c.one(1)
 
 
 def _local_response_norm(c: _Context) -> Shape:

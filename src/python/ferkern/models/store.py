@@ -97,12 +97,12 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
     Parameters
     ----------
     name_or_path
-        ``"fer_small"``, or the path of a ``.safetensors`` file.
+        ``"fer_small"``, or the path of a ``.safetensors`` or ``.onnx`` file (`ferkern.models.onnx_import`).
 
     Raises
     ------
     ValueError
-        If there is neither a shipped network nor a file of that name.
+        If there is neither a shipped network nor a file of that name, or it is ONNX and the package onnx is not there.
     ModelError
         If the file is damaged; the message names what is wrong.
     """
@@ -117,6 +117,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
             f"name_or_path: {name!r} is neither a file nor a shipped network ({', '.join(shipped())}); "
             "untrained ones are built with ferkern.models.build"
         )
+    if path.suffix.lower() == ".onnx":
+        from ferkern.models.onnx_import import read_onnx
+
+        return read_onnx(path)
     return _load(path)
 
 
