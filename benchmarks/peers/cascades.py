@@ -2,6 +2,7 @@
 
 ``python benchmarks/peers/cascades.py PICTURE_OR_FOLDER... [--file NAME] [--rounds 5] [--every N]``
 Prints in how many pictures the boxes are the same, the median of each side's processor time, and their ratio.
+``--rounds 0`` compares the boxes alone.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def compare(file: str, grays: list[np.ndarray], rounds: int) -> str:
         theirs = np.array(theirs, np.float32).reshape(-1, 4)
         same += np.array_equal(mine, theirs)
         boxes += len(theirs)
+        if not rounds:
+            continue
         calls = {"ferkern": ours.detect, "opencv": peer.detectMultiScale, "frontal": own.detect}
         spent: dict[str, list[float]] = {side: [] for side in calls}
         for _ in range(rounds):
@@ -54,9 +57,12 @@ def compare(file: str, grays: list[np.ndarray], rounds: int) -> str:
                 spent[side].append(process_time() - begin)
         for side, times in spent.items():
             seconds[side].append(float(np.median(times)))
+    same_boxes = f"{file}: same boxes in {same} of {len(grays)} pictures ({boxes} boxes)"
+    if not rounds:
+        return same_boxes
     total = {side: 1e3 * sum(times) for side, times in seconds.items()}
     return (
-        f"{file}: same boxes in {same} of {len(grays)} pictures ({boxes} boxes); opencv {total['opencv']:.1f} ms, "
+        f"{same_boxes}; opencv {total['opencv']:.1f} ms, "
         f"ferkern {total['ferkern']:.1f} ms, ratio {total['opencv'] / total['ferkern']:.2f}; "
         f"ferkern's own detector {total['frontal']:.1f} ms, ratio {total['opencv'] / total['frontal']:.2f}"
     )
