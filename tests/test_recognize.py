@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import ferkern as fk
-from ferkern import pictures
+from ferkern import models, pictures
 from ferkern.cli.demo import portraits
 from ferkern.face.expression import SIDE, ExpressionClassifier, Framing, crop
 
@@ -252,3 +252,15 @@ def test_framing_is_as_measured(data: Path) -> None:
     assert result.framing.side == pytest.approx(FRAMING.side, abs=0.05)
     assert result.framing.dx == pytest.approx(FRAMING.dx, abs=0.02)
     assert result.framing.dy == pytest.approx(FRAMING.dy, abs=0.03)
+
+
+@pytest.mark.parametrize(("name", "features"), [("fer_small", 128), ("fer_2conv", 300), ("mini_xception", 7)])
+def test_features_and_their_judgement_are_the_network(name, features, rng):
+    network = models.load(name) if name in models.shipped() else models.mini_xception(input_size=48)
+    classifier = ExpressionClassifier(network, threads=1)
+    faces = rng.integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    found = classifier.features(faces)
+    assert found.shape == (5, features)
+    whole = network.plan(batch=5, threads=1).run(models.preprocess(faces, network.preprocessing))
+    np.testing.assert_allclose(classifier.judge(found), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(classifier(faces), classifier.judge(found))

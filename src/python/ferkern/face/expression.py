@@ -111,15 +111,32 @@ class ExpressionClassifier:
 
         self.network = model if isinstance(model, models.Network) else models.load(model)
         self.classes = self.network.classes
-        self._session = self.network.plan(device=device, batch=_BATCH, threads=threads)
+        # In two parts, so that other heads can read what the last hidden layer says.
+        cut = _last_hidden(self.network)
+        front, back = self.network.split(cut) if cut else (self.network, None)
+        self._front = front.plan(device=device, batch=_BATCH, threads=threads)
+        self._back = back.plan(device=device, batch=_BATCH, threads=threads) if back else None
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities [N, K] of N faces, uint8 [N, 48, 48]."""
+        return self.judge(self.features(faces))
+
+    def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the last hidden layer (or else the last but the softmax) says of N faces, uint8 [N, 48, 48].
+
+        Returns
+        -------
+        float32 [N, F]
+        """
         from ferkern.models.preprocessing import preprocess
 
         if faces.dtype != np.uint8 or faces.ndim != 3 or faces.shape[1:] != (SIDE, SIDE):
             raise ValueError(f"faces: {faces.dtype} {list(faces.shape)}, expected uint8 [N, {SIDE}, {SIDE}]")
-        return self._session.run(preprocess(self._sized(faces), self.network.preprocessing))
+        return self._front.run(preprocess(self._sized(faces), self.network.preprocessing))
+
+    def judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities [N, K] from features [N, F]."""
+        return features if self._back is None else self._back.run(features[:, :, None, None])
 
     def _sized(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Faces at the size of the network's input."""
@@ -127,3 +144,12 @@ class ExpressionClassifier:
         if size == (SIDE, SIDE):
             return faces
         return np.stack([image.resize(face, size, method="bilinear") for face in faces])
+
+
+def _last_hidden(network: Network) -> str | None:
+    """The value that the last dense layer reads, or where there is none the softmax; None: a network without both."""
+    for op in ("dense", "softmax"):
+        last = next((n for n in reversed(network.nodes) if n.op == op), None)
+        if last is not None and last.inputs[0] != network.input:
+            return last.inputs[0]
+    return None
