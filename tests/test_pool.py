@@ -135,7 +135,7 @@ def test_strided_input_is_read_as_it_stands(rng):
     [
         ({"x": np.zeros((1, 3, 8, 8))}, TypeError, "x must be float32, is float64"),
         ({"x": np.zeros((3, 8, 8), np.float32)}, ValueError, r"x must have 4 dimensions, has 3: shape \[3, 8, 8\]"),
-        ({"x": np.zeros((0, 3, 8, 8), np.float32)}, ValueError, "at least one image"),
+        ({"x": np.zeros((0, 3, 8, 8), np.float32)}, ValueError, "x must hold at least one value"),
         ({"size": 0}, ValueError, "window height must be at least 1, is 0"),
         ({"size": 9}, ValueError, r"no output height: input 8 \+ padding 0 \+ 0"),
         ({"size": (1, 2, 3)}, ValueError, "size must be a number or two"),

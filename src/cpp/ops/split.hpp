@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/tensor.hpp"
+#include "base/threads.hpp"
 
 namespace fk {
 
@@ -20,6 +21,14 @@ constexpr int threads_for(std::int64_t work, std::int64_t worth_a_thread, int th
 // Into how many bands each of `planes` planes of `rows` rows is cut.
 constexpr int bands_for(std::int64_t planes, int rows, int threads) {
     return threads == 1 ? 1 : static_cast<int>(std::clamp<std::int64_t>(ceil_div(pieces_per_thread * threads, planes), 1, rows));
+}
+
+// task(plane, begin, end, slot) for every band [begin, end) of the `rows` rows of each plane.
+template <class Task> void parallel_bands(std::int64_t planes, int rows, int bands, int threads, Task&& task) {
+    parallel_for(static_cast<int>(planes * bands), threads, [&](int index, int slot) {
+        const std::int64_t band = index % bands;
+        task(index / bands, static_cast<int>(rows * band / bands), static_cast<int>(rows * (band + 1) / bands), slot);
+    });
 }
 
 } // namespace fk

@@ -41,9 +41,4 @@ WindowShape infer_window(const WindowParams& w, std::int64_t in_h, std::int64_t 
     return {h.out, v.out, h.before, v.before};
 }
 
-int checked_int(std::int64_t value, const char* name) {
-    require(value >= 0 && value <= std::numeric_limits<int>::max(), name, " = ", value, " does not fit in 31 bits");
-    return static_cast<int>(value);
-}
-
 } // namespace fk

@@ -32,7 +32,4 @@ struct WindowShape {
 // Throws ValueError with the formula and the numbers where a value is out of range or no output is left.
 WindowShape infer_window(const WindowParams& window, std::int64_t in_h, std::int64_t in_w);
 
-// Checks that a dimension fits the 32-bit fields of fk_shapes.h.
-int checked_int(std::int64_t value, const char* name);
-
 } // namespace fk

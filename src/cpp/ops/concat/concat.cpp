@@ -1,8 +1,8 @@
 #include "ops/concat/concat.hpp"
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
-#include "ops/window.hpp"
 
 namespace fk {
 
@@ -37,8 +37,7 @@ Shape infer(const Params& p) {
         const auto& [xn, c, xh, xw] = p.x[t];
         require(xn == n && xh == ih && xw == iw, "xs[", t, "] has shape [", xn, ", ", c, ", ", xh, ", ", xw,
                 "], all but the channels must be as in xs[0]: [", n, ", ", c0, ", ", ih, ", ", iw, "]");
-        require(xn >= 1 && c >= 1 && xh >= 1 && xw >= 1, "xs[", t, "] must hold at least one value, its shape is [", xn, ", ", c,
-                ", ", xh, ", ", xw, "]");
+        require_values(p.x[t], message("xs[", t, "]").c_str());
         s.channels.push_back(checked_int(c, "channels"));
         total += c;
     }

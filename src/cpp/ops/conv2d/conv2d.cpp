@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/threads.hpp"
+#include "ops/dims.hpp"
+#include "ops/split.hpp"
 
 namespace fk {
 
@@ -49,8 +50,7 @@ constexpr std::int64_t flat_pixels = 84;
 Shape infer(const Params& p) {
     const auto& [n, ic, ih, iw] = p.x;
     const auto& [oc, icg, kh, kw] = p.w;
-    require(n >= 1 && ic >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", ic, ", ", ih, ", ", iw,
-            "]");
+    require_values(p.x);
     require(oc >= 1, "w must have at least one filter, its shape is [", oc, ", ", icg, ", ", kh, ", ", kw, "]");
     require(p.groups >= 1 && ic % p.groups == 0 && oc % p.groups == 0, "groups = ", p.groups, " must divide the ", ic,
             " input channels and the ", oc, " filters");
@@ -158,11 +158,7 @@ void Plan::run(const float* x, float* y, const float* residual, int images, Scra
     const std::int64_t x_image = x_channels * s.ih * s.iw;
     const std::int64_t y_image = round_up(s.oc, row_->block) * s.oh * s.ow;
     const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh;
-    parallel_for(images * bands_, threads_, [&](int task, int slot) {
-        const int image = task / bands_;
-        const int band = task % bands_;
-        const int begin = static_cast<int>(std::int64_t(units) * band / bands_);
-        const int end = static_cast<int>(std::int64_t(units) * (band + 1) / bands_);
+    parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
         const float* r = residual != nullptr ? residual + image * y_image : nullptr;
         if (flat_) {
             run_flat(x + image * x_image, y + image * y_image, r, begin, end);

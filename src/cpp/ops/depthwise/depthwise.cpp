@@ -1,6 +1,6 @@
 #include "ops/depthwise/depthwise.hpp"
 
-#include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -28,8 +28,7 @@ const Registration registration = register_rows("depthwise", rows);
 Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
     const auto& [oc, one, kh, kw] = p.w;
-    require(n >= 1 && c >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", c, ", ", ih, ", ", iw,
-            "]");
+    require_values(p.x);
     require(oc >= 1 && oc % c == 0, "w has ", oc, " filters, expected a multiple of the ", c, " channels of x");
     require(one == 1, "w has ", one, " input channels a filter, expected 1: its shape is [", oc, ", ", one, ", ", kh, ", ", kw,
             "]");
@@ -90,17 +89,15 @@ void Plan::run(const float* x, float* y, const float* residual, int images, Scra
     const std::int64_t planes = ceil_div(s.oc, block);
     const std::int64_t x_plane = std::int64_t(s.ih) * s.iw * block;
     const std::int64_t y_plane = std::int64_t(s.oh) * s.ow * block;
-    parallel_for(static_cast<int>(images * planes * bands_), threads_, [&](int task, int) {
-        const std::int64_t plane = task / bands_;
-        const int band = task % bands_;
+    parallel_bands(images * planes, s.oh, bands_, threads_, [&](std::int64_t plane, int begin, int end, int) {
         const std::int64_t channel = plane % planes * block;
         row_->function(DepthwiseLeaf{.x = x + plane / multiplier * x_plane,
                                      .w = weights_.data() + channel * s.kh * s.kw,
                                      .bias = bias_.data() + channel,
                                      .residual = residual != nullptr ? residual + plane * y_plane : nullptr,
                                      .y = y + plane * y_plane,
-                                     .begin = static_cast<int>(std::int64_t(s.oh) * band / bands_),
-                                     .end = static_cast<int>(std::int64_t(s.oh) * (band + 1) / bands_),
+                                     .begin = begin,
+                                     .end = end,
                                      .ih = s.ih,
                                      .iw = s.iw,
                                      .ow = s.ow,

@@ -1,8 +1,8 @@
 #include "ops/gemm/gemm.hpp"
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
-#include "ops/window.hpp"
 
 namespace fk {
 

@@ -1,8 +1,8 @@
 #include "ops/global_pool/global_pool.hpp"
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
-#include "ops/window.hpp"
 
 namespace fk {
 
@@ -26,8 +26,7 @@ const Registration registration = register_rows("global_pool", rows);
 
 Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
-    require(n >= 1 && c >= 1 && ih >= 1 && iw >= 1, "x must hold at least one value, its shape is [", n, ", ", c, ", ", ih, ", ",
-            iw, "]");
+    require_values(p.x);
     return {.n = checked_int(n, "batch"),
             .c = checked_int(c, "channels"),
             .ih = checked_int(ih, "input height"),

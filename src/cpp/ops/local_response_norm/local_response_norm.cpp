@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
-#include "ops/window.hpp"
 
 namespace fk {
 
@@ -34,8 +34,7 @@ std::int64_t line_floats(const Shape& s) { return std::int64_t(s.c) + s.size + 3
 
 Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
-    require(n >= 1 && c >= 1 && ih >= 1 && iw >= 1, "x must hold at least one value, its shape is [", n, ", ", c, ", ", ih, ", ",
-            iw, "]");
+    require_values(p.x);
     require(p.size >= 1 && p.size <= 65536, "size must be from 1 to 65536, is ", p.size);
     require(std::isfinite(p.alpha) && p.alpha >= 0, "alpha must be finite and not negative, is ", p.alpha);
     require(std::isfinite(p.beta) && p.beta >= 0, "beta must be finite and not negative, is ", p.beta);

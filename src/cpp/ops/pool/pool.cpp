@@ -1,6 +1,6 @@
 #include "ops/pool/pool.hpp"
 
-#include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -32,8 +32,7 @@ void require_cells(const WindowParams& w) {
 
 Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
-    require(n >= 1 && c >= 1, "x must hold at least one image and one channel, its shape is [", n, ", ", c, ", ", ih, ", ", iw,
-            "]");
+    require_values(p.x);
     require(p.window.dilation[0] == 1 && p.window.dilation[1] == 1, "pooling windows have no dilation");
     const WindowShape out = infer_window(p.window, ih, iw);
     require_cells(p.window);
@@ -70,13 +69,11 @@ void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const
     const std::int64_t planes = ceil_div(s.c, row_->block);
     const std::int64_t x_plane = std::int64_t(s.ih) * s.iw * row_->block;
     const std::int64_t y_plane = std::int64_t(s.oh) * s.ow * row_->block;
-    parallel_for(static_cast<int>(images * planes * bands_), threads_, [&](int task, int) {
-        const int plane = task / bands_;
-        const int band = task % bands_;
+    parallel_bands(images * planes, s.oh, bands_, threads_, [&](std::int64_t plane, int begin, int end, int) {
         row_->function(PoolLeaf{.x = x + plane * x_plane,
                                 .y = y + plane * y_plane,
-                                .begin = static_cast<int>(std::int64_t(s.oh) * band / bands_),
-                                .end = static_cast<int>(std::int64_t(s.oh) * (band + 1) / bands_),
+                                .begin = begin,
+                                .end = end,
                                 .ih = s.ih,
                                 .iw = s.iw,
                                 .ow = s.ow,

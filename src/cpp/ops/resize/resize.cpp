@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 
 namespace fk {
 
@@ -27,8 +28,6 @@ const Registration registration = register_rows("resize", rows);
 // Sums of a piece: half of a first-level cache of 32 KiB.
 constexpr std::int64_t strip_elements = 4096;
 constexpr std::int64_t elements_per_task = 64 * 1024;
-// Indices of elements of a row are 32 bits wide.
-constexpr std::int64_t largest_side = 1 << 24;
 } // namespace
 
 Method method_from_name(const std::string& name) {
@@ -38,12 +37,7 @@ Method method_from_name(const std::string& name) {
 
 Shape infer(const Params& p) {
     const auto& [height, width, channels] = p.x;
-    require(height >= 1 && width >= 1 && channels >= 1, "image must hold at least one pixel, its shape is [", height, ", ", width,
-            ", ", channels, "]");
-    require(p.height >= 1 && p.width >= 1, "size (height, width) must be at least (1, 1), is (", p.height, ", ", p.width, ")");
-    require(channels <= 64, "image has ", channels, " channels, at most 64 are served");
-    require(std::max({height, width, p.height, p.width}) <= largest_side, "image ", height, " x ", width, " to ", p.height, " x ",
-            p.width, ": a side may be at most ", largest_side);
+    require_picture(p.x, p.height, p.width);
     return {.ih = static_cast<int>(height),
             .iw = static_cast<int>(width),
             .channels = static_cast<int>(channels),

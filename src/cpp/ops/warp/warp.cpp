@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 
 namespace fk {
 
@@ -26,7 +27,6 @@ const Registration registration = register_rows("warp", rows);
 
 constexpr int most_samples = 32; // along one axis
 constexpr std::int64_t outputs_per_task = 8192;
-constexpr std::int64_t largest_side = 1 << 24;
 // Bounds under which every coordinate fits an int32 with room for a run's steps.
 constexpr double largest_scale = 1 << 15;
 constexpr double far_outside = 1 << 29;
@@ -55,12 +55,7 @@ Border border_from_name(const std::string& name) {
 
 Shape infer(const Params& p) {
     const auto& [height, width, channels] = p.x;
-    require(height >= 1 && width >= 1 && channels >= 1, "image must hold at least one pixel, its shape is [", height, ", ", width,
-            ", ", channels, "]");
-    require(p.height >= 1 && p.width >= 1, "size (height, width) must be at least (1, 1), is (", p.height, ", ", p.width, ")");
-    require(channels <= 64, "image has ", channels, " channels, at most 64 are served");
-    require(std::max({height, width, p.height, p.width}) <= largest_side, "image ", height, " x ", width, " to ", p.height, " x ",
-            p.width, ": a side may be at most ", largest_side);
+    require_picture(p.x, p.height, p.width);
     require(p.is_float ? std::isfinite(static_cast<float>(p.fill)) : p.fill >= 0 && p.fill <= 255, "fill must be ",
             p.is_float ? "finite" : "from 0 to 255", ", is ", p.fill);
     for (std::int64_t i = 0; i < p.count * 6; ++i) {
