@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferkern import _core, nn, registry
+from ferkern import _core, image, nn, registry
 from ferkern.config import config
+from ferkern.face.detect import Detector
+from ferkern.models.builder import GraphBuilder
 
 CPUINFO = Path("/proc/cpuinfo")
 X86 = platform.machine() in {"x86_64", "AMD64"}
@@ -121,6 +123,21 @@ def test_strict_refuses_the_plain_reference():
         nn.conv2d(x, w, groups=2)
     nn.conv2d(x, w, groups=2)
     assert registry.last_kernel() == "conv2d:reference:scalar"
+
+
+@pytest.mark.parametrize("isa", registry.isa_levels())
+def test_strict_refuses_nothing_that_is_the_best_there_is(isa, rng):
+    """Also where that is called "reference": the set has no other row to fall back from."""
+    picture = rng.integers(0, 256, (64, 64), np.uint8)
+    g = GraphBuilder("features", (4, 3, 3), seed=1)
+    g.dense(g.activation(g.batch_norm(g.global_avg_pool("input"))), 7)
+    with config(isa=isa, strict=True):
+        Detector.load().detect(picture)
+        assert image.integral(picture).sum[-1, -1] == picture.sum()
+        nn.batch_norm(np.ones((3, 5), np.float32), *np.ones((4, 5), np.float32))
+        assert registry.last_kernel().startswith("batch_norm:features:")
+        kernels = dict(g.finish(preprocessing={}).plan().kernels)
+    assert "batch_norm:features:" in str(kernels)
 
 
 def test_every_op_has_a_plain_reference_and_a_row_for_each_width():

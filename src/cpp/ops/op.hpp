@@ -64,17 +64,23 @@ template <class Rows> Registration register_device_rows(const char* op, const Ro
 }
 
 // The first eligible row that the calling thread's choice admits; ties are broken by the order of the list. A row whose
-// name is "reference" is the plain meaning of the op: it serves where nothing else does, and is refused under strict.
+// name is "reference" is the plain meaning of the op: it serves where nothing else does. Under strict it is refused where
+// a row before it was admitted but does not serve the shape: where it is the best there is, nothing is fallen back from.
 // `block` other than 0 asks for rows that work on that channel block.
 template <class Rows, class Shape> const auto& choose_row(const char* op, const Rows& rows, const Shape& shape, int block = 0) {
     const Choice& choice = current_choice();
+    bool passed_over = false;
     for (const auto& row : rows) {
         const bool named = choice.kernel.empty() || choice.kernel == row.name;
         const bool isa_fits = choice.exact ? row.isa == choice.isa : row.isa <= choice.isa;
-        if (!named || !isa_fits || !row.eligible(shape) || (block != 0 && row.block != block)) {
+        if (!named || !isa_fits) {
             continue;
         }
-        require(!choice.strict || choice.kernel == row.name || std::string_view(row.name) != "reference", op,
+        if (!row.eligible(shape) || (block != 0 && row.block != block)) {
+            passed_over = true;
+            continue;
+        }
+        require(!choice.strict || !passed_over || std::string_view(row.name) != "reference", op,
                 ": only the plain reference serves this shape, and strict is set");
         note_kernel(op, row.name, row.isa);
         return row;
@@ -88,12 +94,17 @@ template <class Rows, class Shape> const auto& choose_row(const char* op, const 
 template <class Rows, class Shape>
 const auto& choose_device_row(const char* op, const Rows& rows, const Shape& shape, std::string_view target) {
     const Choice& choice = current_choice();
+    bool passed_over = false;
     for (const auto& row : rows) {
         const bool named = choice.kernel.empty() || choice.kernel == row.name;
-        if (!named || target != row.target || !row.eligible(shape)) {
+        if (!named || target != row.target) {
             continue;
         }
-        require(!choice.strict || choice.kernel == row.name || std::string_view(row.name) != "reference", op,
+        if (!row.eligible(shape)) {
+            passed_over = true;
+            continue;
+        }
+        require(!choice.strict || !passed_over || std::string_view(row.name) != "reference", op,
                 ": only the plain reference serves this shape on ", row.target, ", and strict is set");
         note_kernel(op, row.name, row.target);
         return row;

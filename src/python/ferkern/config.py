@@ -28,7 +28,7 @@ def config(
     threads
         Threads that one call may use, 1 to 1024.
     strict
-        Raise where only the plain reference would serve.
+        Raise where only the plain reference would serve, although the op has other kernels for the instruction set.
     kernel
         Use only kernels of this name (see `ferkern.registry.kernels`).
     exact

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
-#include "ops/window.hpp"
 
 namespace fk {
 
@@ -18,6 +18,8 @@ namespace fk {
 namespace batch_norm {
 
 namespace {
+bool one_pixel(const Shape& s) { return s.ih == 1 && s.iw == 1; }
+
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
 #include "ops/batch_norm/kernels.inc"
@@ -28,8 +30,7 @@ const Registration registration = register_rows("batch_norm", rows);
 
 Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
-    require(n >= 1 && c >= 1 && ih >= 1 && iw >= 1, "x must hold at least one value, its shape is [", n, ", ", c, ", ", ih, ", ",
-            iw, "]");
+    require_values(p.x);
     constexpr std::array names{"gamma", "beta", "mean", "variance"};
     for (std::size_t i = 0; i < names.size(); ++i) {
         require(p.statistics[i] == c, names[i], " has ", p.statistics[i], " values, expected one for each of the ", c,
@@ -66,15 +67,16 @@ Plan::Plan(const Shape& shape, const float* gamma, const float* beta, const floa
 
 void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const {
     const Shape& s = shape_;
-    const int block = row_->block;
-    const int planes = static_cast<int>(ceil_div(s.c, block));
+    const int channels = row_->block == 1 ? s.c : row_->block; // of a task
+    const int tasks = static_cast<int>(ceil_div(s.c, channels));
     const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
-    parallel_for(images * planes, threads_, [&](int task, int) {
-        const int first = task % planes * block;
-        row_->function(BatchNormLeaf{.x = x + task * pixels * block,
+    parallel_for(images * tasks, threads_, [&](int task, int) {
+        const int first = task % tasks * channels;
+        row_->function(BatchNormLeaf{.x = x + task * pixels * channels,
                                      .scale = scale_.data() + first,
                                      .shift = shift_.data() + first,
-                                     .y = y + task * pixels * block,
+                                     .y = y + task * pixels * channels,
+                                     .channels = channels,
                                      .pixels = pixels,
                                      .activation = s.activation,
                                      .alpha = s.alpha});

@@ -1,4 +1,5 @@
-// What a batch-norm kernel is given: a run of pixels of one plane of B channels.
+// What a batch-norm kernel is given: some channels of one image. On blocks: one plane of B channels side by side. On block 1:
+// all channels, plane behind plane.
 #pragma once
 
 #include <stdint.h>
@@ -7,10 +8,11 @@ namespace fk {
 
 struct BatchNormLeaf {
     const float* x;
-    const float* scale; // [B]
-    const float* shift; // [B]
+    const float* scale; // [channels]
+    const float* shift; // [channels]
     float* y;           // may be x
-    int64_t pixels;
+    int channels;
+    int64_t pixels; // of a channel
     int activation;
     float alpha;
 };

@@ -9,8 +9,10 @@ namespace fk::scalar {
 void batch_norm_reference(const BatchNormLeaf& a);
 
 void batch_norm_reference(const BatchNormLeaf& a) {
-    for (std::int64_t p = 0; p < a.pixels; ++p) {
-        a.y[p] = activate(a.x[p] * a.scale[0] + a.shift[0], a.activation, a.alpha);
+    for (std::int64_t c = 0; c < a.channels; ++c) {
+        for (std::int64_t p = c * a.pixels; p < (c + 1) * a.pixels; ++p) {
+            a.y[p] = activate(a.x[p] * a.scale[c] + a.shift[c], a.activation, a.alpha);
+        }
     }
 }
 
