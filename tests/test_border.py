@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from ferkern import image, nn
+from ferkern import image, linalg, nn
+from ferkern.models import build
 
 X = np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7) / 100
 W = np.arange(4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3) / 50
@@ -233,11 +234,58 @@ def test_out_may_lie_beside_its_input_but_not_on_it():
     backwards = memory[99::-1].reshape(10, 10)
     with pytest.raises(ValueError, match="out must not share memory with image"):
         image.resize(backwards, (5, 5), out=memory[75:100].reshape(5, 5))
-    same_weights = np.zeros((4, 4, 3, 3), np.float32)
-    with pytest.raises(ValueError, match="out must not share memory with w"):
-        nn.conv2d(
-            np.zeros((1, 4, 6, 6), np.float32), same_weights, out=same_weights.reshape(-1)[:64].reshape(1, 4, 4, 4)
-        )
+
+
+F = {n: np.ones(n, np.float32) for n in (1, 4, 16)}  # arrays of as many ones
+MANY_INPUTS = {
+    "conv2d": (
+        lambda out, x, w, b: nn.conv2d(x, w, b, out=out),
+        {"x": F[16].reshape(1, 4, 2, 2), "w": F[16].reshape(4, 4, 1, 1), "b": F[4]},
+    ),
+    "depthwise_conv2d": (
+        lambda out, x, w, b: nn.depthwise_conv2d(x, w, b, out=out),
+        {"x": F[16].reshape(1, 4, 2, 2), "w": F[4].reshape(4, 1, 1, 1), "b": F[4]},
+    ),
+    "dense": (
+        lambda out, x, w, b: nn.dense(x, w, b, out=out),
+        {"x": F[16].reshape(4, 4), "w": F[16].reshape(4, 4), "b": F[4]},
+    ),
+    "gemm": (
+        lambda out, a, b, bias: linalg.gemm(a, b, bias=bias, out=out),
+        {"a": F[16].reshape(4, 4), "b": F[16].reshape(4, 4), "bias": F[4]},
+    ),
+    "batch_norm": (
+        lambda out, **inputs: nn.batch_norm(**inputs, out=out),
+        {"x": F[16].reshape(4, 4), "gamma": F[4], "beta": F[4], "mean": F[4], "variance": F[4]},
+    ),
+    "warp": (
+        lambda out, **inputs: image.warp(**inputs, size=(4, 4), out=out),
+        {"image": F[16].reshape(4, 4), "matrix": np.float32([[1, 0, 0], [0, 1, 0]])},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs", "name"),
+    [pytest.param(f, inputs, name, id=f"{op}-{name}") for op, (f, inputs) in MANY_INPUTS.items() for name in inputs],
+)
+def test_out_must_lie_apart_from_every_input(f, inputs, name):
+    expected = f(None, **inputs)
+    memory = np.zeros(64, np.float32)
+    size = inputs[name].size
+    inside = memory[:size].reshape(inputs[name].shape)
+    inside[...] = inputs[name]
+    beside = memory[size : size + expected.size].reshape(expected.shape)
+    np.testing.assert_array_equal(f(beside, **{**inputs, name: inside}), expected)
+    for begin in (0, size - 1):
+        with pytest.raises(ValueError, match=f"out must not share memory with {name}$"):
+            f(memory[begin : begin + expected.size].reshape(expected.shape), **{**inputs, name: inside})
+
+
+def test_nothing_overlaps_an_empty_array():
+    session = build("fer_2conv").plan()
+    memory = np.zeros(1000, np.float32)
+    assert session.run(memory[8:8].reshape(0, 1, 48, 48), out=memory[:0].reshape(0, 7)).shape == (0, 7)
 
 
 def test_inputs_are_left_as_they_are():

@@ -140,9 +140,14 @@ def test_wrong_input_gets_the_same_message(cl_device, change, error, match):
 
 
 def test_out_must_not_be_the_input(cl_device):
-    x = np.zeros((1, 3, 8, 8), np.float32)
+    x, w = np.zeros((1, 3, 8, 8), np.float32), np.zeros((3, 3, 1, 1), np.float32)
     with pytest.raises(ValueError, match="out must not share memory with x"):
-        nn.conv2d(x, np.zeros((3, 3, 1, 1), np.float32), out=x, device=cl_device)
+        nn.conv2d(x, w, out=x, device=cl_device)
+    out = np.zeros_like(x)
+    for name in ("w", "b", "residual"):
+        inside = {"w": out.reshape(-1)[:9].reshape(w.shape), "b": out[0, 0, 0, :3], "residual": out}[name]
+        with pytest.raises(ValueError, match=f"out must not share memory with {name}"):
+            op.conv2d(x, **{"w": w, name: inside}, out=out, device=cl_device)
 
 
 def test_the_device_kernels_stand_in_the_one_list(cl_device):

@@ -28,8 +28,7 @@ py::array_t<float> gemm_call(const py::object& a_in, const py::object& b_in, con
                                            .transposed = transpose_b,
                                            .bias = bias.length(),
                                            .activation = activation_in(activation, alpha)});
-    py::array_t<float> c = output_array<float>(out, {shape.m, shape.n});
-    refuse_overlap(c, a_owner, "a");
+    py::array_t<float> c = output_array<float>(out, {shape.m, shape.n}, {{"a", a_owner}, {"b", b_owner}, {"bias", bias.owner}});
     float* to = c.mutable_data();
 
     const py::gil_scoped_release released;
@@ -59,8 +58,7 @@ py::array_t<float> dense_call(const py::object& x_in, const py::object& w_in, co
                                              .w = {w.dims[0], w.dims[1]},
                                              .bias = b.length(),
                                              .activation = activation_in(activation, alpha)});
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.out});
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.out}, {{"x", x_owner}, {"w", w_owner}, {"b", b.owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -72,13 +70,6 @@ py::array_t<float> dense_call(const py::object& x_in, const py::object& w_in, co
     Scratch scratch(plan.scratch(), threads);
     plan.run(dense_values(x, x_storage), to, shape.n, scratch);
     return y;
-}
-
-// out may be an input itself (same memory, same order), but not overlap it in another way.
-void refuse_shifted(const py::array& out, const py::array& in, const View<const float>& view, const char* name) {
-    if (out.data() != in.data() || !view.contiguous()) {
-        refuse_overlap(out, in, name);
-    }
 }
 
 py::array_t<float> elementwise_call(const py::object& a_in, const py::object& b_in, const char* a_name, const char* b_name,
@@ -94,11 +85,7 @@ py::array_t<float> elementwise_call(const py::object& a_in, const py::object& b_
                 b.shape());
     }
     const elementwise::Shape shape = elementwise::infer({.activation = activation, .count = a.size(), .inputs = two ? 2 : 1});
-    py::array_t<float> y = output_array<float>(out, shape_of(a));
-    refuse_shifted(y, a_owner, a, a_name);
-    if (two) {
-        refuse_shifted(y, b_owner, b, b_name);
-    }
+    py::array_t<float> y = output_array<float>(out, shape_of(a), {{a_name, a_owner, true}, {b_name, b_owner, true}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -129,8 +116,7 @@ py::array_t<float> softmax_call(const py::object& x_in, std::int64_t axis, const
     const auto along = static_cast<std::size_t>(axis < 0 ? axis + x.rank : axis);
     const std::int64_t n = x.dims[along];
     const softmax::Shape shape = softmax::infer({.rows = n > 0 ? x.size() / n : 0, .n = n});
-    py::array_t<float> y = output_array<float>(out, shape_of(x));
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, shape_of(x), {{"x", x_owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;

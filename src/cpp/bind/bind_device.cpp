@@ -2,6 +2,8 @@
 // device's compiler reads the same header, so the bytes go to a kernel as they are.
 #include <pybind11/stl.h>
 
+#include <map>
+
 #include "bind/bind.hpp"
 #include "bind/conv2d_arguments.hpp"
 #include "bind/convert.hpp"
@@ -39,12 +41,16 @@ std::tuple<double, double, double> conv2d_cost(const py::array& record) {
     return {cost.flops, cost.bytes_read, cost.bytes_written};
 }
 
-// The array that a device's result is copied into: as for the processor, `out` or a new one.
+// The array that a device's result is copied into: as for the processor, `out` or a new one. `inputs`: by their names, or None.
 py::array_t<float> device_output(const std::optional<py::object>& out, const std::vector<py::ssize_t>& shape,
-                                 const py::object& x) {
-    py::array_t<float> y = output_array<float>(out, shape);
-    refuse_overlap(y, as_array(x, "x"), "x");
-    return y;
+                                 const std::map<std::string, py::object>& inputs) {
+    std::vector<Input> apart;
+    for (const auto& [name, object] : inputs) {
+        if (!object.is_none()) {
+            apart.push_back({name, as_array(object, name.c_str())});
+        }
+    }
+    return output_array<float>(out, shape, apart);
 }
 
 // What is sent to a device must be dense: the array itself where it is, else a copy made here.
@@ -74,7 +80,7 @@ void bind_device(py::module_& m) {
           py::arg("dilation"), py::arg("groups"), py::arg("activation"), py::arg("alpha"));
     m.def("conv2d_device_kernel", &conv2d_device_kernel, py::arg("shape"), py::arg("target"));
     m.def("conv2d_cost", &conv2d_cost, py::arg("shape"));
-    m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("x"));
+    m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("inputs"));
     m.def("dense_float32", &dense_float32, py::arg("array"), py::arg("name"), py::arg("shape"));
 }
 

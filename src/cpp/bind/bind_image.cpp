@@ -39,8 +39,7 @@ py::array to_gray_call(const py::object& rgb, const std::optional<py::object>& o
     py::array owner;
     const View<const std::uint8_t> x = view_in<std::uint8_t>(rgb, "rgb", 3, 3, owner);
     const gray::Shape shape = gray::infer({.x = three(x)});
-    py::array_t<std::uint8_t> y = output_array<std::uint8_t>(out, {shape.height, shape.width});
-    refuse_overlap(y, owner, "rgb");
+    py::array_t<std::uint8_t> y = output_array<std::uint8_t>(out, {shape.height, shape.width}, {{"rgb", owner}});
     std::uint8_t* to = y.mutable_data();
     const py::gil_scoped_release released;
     const int threads = chosen_threads();
@@ -61,8 +60,7 @@ template <class T> py::array resize_as(const py::array& image, const std::array<
     if (given.rank == 3) {
         dims.push_back(shape.channels);
     }
-    py::array_t<T> y = output_array<T>(out, dims);
-    refuse_overlap(y, owner, "image");
+    py::array_t<T> y = output_array<T>(out, dims, {{"image", owner}});
     T* to = y.mutable_data();
     const py::gil_scoped_release released;
     const int threads = chosen_threads();
@@ -80,8 +78,8 @@ py::array resize_call(const py::object& image, const py::object& size, const std
 }
 
 // [2, 3] or [K, 2, 3], float64 or float32, dense.
-Tensor<double> matrices_in(const py::object& object, bool& batched, std::int64_t& count) {
-    const py::array array = as_array(object, "matrix");
+Tensor<double> matrices_in(const py::object& object, py::array& array, bool& batched, std::int64_t& count) {
+    array = as_array(object, "matrix");
     const bool single = array.dtype().equal(py::dtype::of<float>());
     if (!single && !array.dtype().equal(py::dtype::of<double>())) {
         throw TypeError(
@@ -123,7 +121,8 @@ template <class T> py::array warp_as(const py::array& image, const py::object& m
                         .fill = options.fill,
                         .antialias = options.antialias,
                         .is_float = std::is_same_v<T, float>};
-    const Tensor<double> matrices = matrices_in(matrix, batched, params.count);
+    py::array matrix_owner;
+    const Tensor<double> matrices = matrices_in(matrix, matrix_owner, batched, params.count);
     params.matrices = matrices.data();
     const warp::Shape shape = warp::infer(params);
     std::vector<py::ssize_t> dims{shape.oh, shape.ow};
@@ -133,8 +132,7 @@ template <class T> py::array warp_as(const py::array& image, const py::object& m
     if (given.rank == 3) {
         dims.push_back(shape.channels);
     }
-    py::array_t<T> y = output_array<T>(out, dims);
-    refuse_overlap(y, owner, "image");
+    py::array_t<T> y = output_array<T>(out, dims, {{"image", owner}, {"matrix", matrix_owner}});
     T* to = y.mutable_data();
     const py::gil_scoped_release released;
     const int threads = chosen_threads();

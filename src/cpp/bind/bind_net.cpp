@@ -95,8 +95,7 @@ class Session {
             shape.push_back(d);
             y_image *= d;
         }
-        py::array_t<float> y = output_array<float>(out, shape);
-        refuse_overlap(y, owner, "x");
+        py::array_t<float> y = output_array<float>(out, shape, {{"x", owner}});
         float* to = y.mutable_data();
         {
             const py::gil_scoped_release released;

@@ -16,9 +16,8 @@ py::array_t<float> conv2d_call(const py::object& x_in, const py::object& w_in, c
                                const std::optional<py::object>& out) {
     const Conv2dArguments arguments(x_in, w_in, b_in, stride, padding, dilation, groups, activation, alpha);
     const auto& [x_owner, w_owner, b_owner, x, w, b, shape] = arguments;
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow});
-    refuse_overlap(y, x_owner, "x");
-    refuse_overlap(y, w_owner, "w");
+    py::array_t<float> y =
+        output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow}, {{"x", x_owner}, {"w", w_owner}, {"b", b_owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;

@@ -25,8 +25,7 @@ py::array_t<float> pool_call(const py::object& x_in, pool::Params params, const 
     params.window.stride = stride.is_none() ? params.window.size : pair_in(stride, "stride");
     params.window.padding = padding_in(padding);
     const pool::Shape shape = pool::infer(params);
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.oh, shape.ow});
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.oh, shape.ow}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -56,8 +55,7 @@ py::array_t<float> global_pool_call(const py::object& x_in, bool average, const 
     py::array x_owner;
     const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
     const global_pool::Shape shape = global_pool::infer({.x = four(x), .kind = average ? global_pool_average : global_pool_max});
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c});
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -86,8 +84,8 @@ py::array_t<float> depthwise_conv2d(const py::object& x_in, const py::object& w_
                                                                 .dilation = pair_in(dilation, "dilation"),
                                                                 .padding = padding_in(padding)},
                                                      .activation = activation_in(activation, alpha)});
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow});
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y =
+        output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow}, {{"x", x_owner}, {"w", w_owner}, {"b", b.owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -118,8 +116,12 @@ py::array_t<float> batch_norm_call(const py::object& x_in, const py::object& gam
         params.statistics[i] = vectors[i].length();
     }
     const batch_norm::Shape shape = batch_norm::infer(params);
-    py::array_t<float> y = output_array<float>(out, out_shape);
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, out_shape,
+                                               {{"x", x_owner},
+                                                {"gamma", vectors[0].owner},
+                                                {"beta", vectors[1].owner},
+                                                {"mean", vectors[2].owner},
+                                                {"variance", vectors[3].owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -140,8 +142,7 @@ py::array_t<float> local_response_norm_call(const py::object& x_in, std::int64_t
     const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
     const local_response_norm::Shape shape =
         local_response_norm::infer({.x = four(x), .size = size, .alpha = alpha, .beta = beta, .k = k});
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw});
-    refuse_overlap(y, x_owner, "x");
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -153,19 +154,16 @@ py::array_t<float> local_response_norm_call(const py::object& x_in, std::int64_t
 }
 
 py::array_t<float> concat_call(const py::sequence& xs, const Out& out) {
-    std::vector<py::array> owners(xs.size());
+    std::vector<Input> inputs;
     std::vector<View<const float>> views;
     concat::Params params;
     for (std::size_t t = 0; t < xs.size(); ++t) {
-        const std::string name = message("xs[", t, "]");
-        views.push_back(view_in<float>(xs[t], name.c_str(), 4, 4, owners[t]));
+        Input& input = inputs.emplace_back(Input{message("xs[", t, "]"), {}});
+        views.push_back(view_in<float>(xs[t], input.name.c_str(), 4, 4, input.array));
         params.x.push_back(four(views.back()));
     }
     const concat::Shape shape = concat::infer(params);
-    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw});
-    for (std::size_t t = 0; t < owners.size(); ++t) {
-        refuse_overlap(y, owners[t], message("xs[", t, "]").c_str());
-    }
+    py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw}, inputs);
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -174,15 +172,15 @@ py::array_t<float> concat_call(const py::sequence& xs, const Out& out) {
     const int block = plan.block();
     const std::int64_t pixels = std::int64_t(shape.ih) * shape.iw;
     std::vector<Tensor<float>> blocked;
-    std::vector<const float*> inputs;
+    std::vector<const float*> pointers;
     for (const View<const float>& x : views) {
         blocked.emplace_back(shape.n * round_up(x.dims[1], block) * pixels);
         reorder::to_blocked(x, block, blocked.back().data(), threads);
-        inputs.push_back(blocked.back().data());
+        pointers.push_back(blocked.back().data());
     }
     Tensor<float> blocked_y(shape.n * round_up(shape.c, block) * pixels);
     Scratch scratch(plan.scratch(), threads);
-    plan.run(inputs.data(), blocked_y.data(), shape.n, scratch);
+    plan.run(pointers.data(), blocked_y.data(), shape.n, scratch);
     reorder::from_blocked(blocked_y.data(), shape.n, shape.c, pixels, block, to, threads);
     return y;
 }

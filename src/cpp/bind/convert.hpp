@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/dtype.hpp"
 #include "base/error.hpp"
@@ -55,8 +56,19 @@ const T* dense_in(const py::object& object, const char* name, int least_rank, in
     return view.data;
 }
 
-// The array to write: `out` when given (right dtype, shape, C-contiguous, writeable), else a new one.
-template <class T> py::array_t<T> output_array(const std::optional<py::object>& out, const std::vector<py::ssize_t>& shape) {
+// True where the memory of two arrays may overlap (their byte ranges do).
+bool may_overlap(const py::array& a, const py::array& b);
+
+// An array that a call reads, and the name of its argument.
+struct Input {
+    std::string name;
+    py::array array;
+    bool may_be_out = false; // out may be this very array: every value is read before it is written
+};
+
+// The array to write: `out` when given (right dtype, shape, C-contiguous, writeable, apart from every input), else a new one.
+template <class T> py::array_t<T> output_array(const std::optional<py::object>& out, const std::vector<py::ssize_t>& shape,
+                                               const std::vector<Input>& inputs) {
     if (!out.has_value() || out->is_none()) {
         return py::array_t<T>(shape);
     }
@@ -70,12 +82,12 @@ template <class T> py::array_t<T> output_array(const std::optional<py::object>& 
     require((array.flags() & py::array::c_style) != 0, "out must be C-contiguous");
     require(array.writeable(), "out is read-only");
     check_aligned(array, "out");
+    for (const Input& input : inputs) {
+        const bool same = array.data() == input.array.data() && (input.array.flags() & py::array::c_style) != 0;
+        require((input.may_be_out && same) || !may_overlap(array, input.array), "out must not share memory with ", input.name);
+    }
     return py::reinterpret_borrow<py::array_t<T>>(array);
 }
-
-// True where the memory of two arrays may overlap (their byte ranges do).
-bool may_overlap(const py::array& a, const py::array& b);
-void refuse_overlap(const py::array& out, const py::array& in, const char* name);
 
 // n or (n, m)
 std::array<std::int64_t, 2> pair_in(const py::object& object, const char* name);

@@ -112,7 +112,7 @@ def warp(
         lengths of the matrix's first two columns rounded up, at most 32. For views that are much smaller than what they
         show, such as a large face on 48 x 48 pixels. Where the matrix does not reduce it changes nothing.
     out : as the result, optional
-        C-contiguous array to write into; must not share memory with `image`.
+        C-contiguous array to write into; must not share memory with `image` or `matrix`.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def gemm(
     activation, alpha
         As in `ferkern.nn.conv2d`.
     out : float32 [M, N], optional
-        C-contiguous array to write into; must not share memory with `a`.
+        C-contiguous array to write into; must not share memory with any input.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def batch_norm(
     activation, alpha
         As in `conv2d`.
     out : float32, the shape of `x`, optional
-        C-contiguous array to write into; must not share memory with `x`.
+        C-contiguous array to write into; must not share memory with any input.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def conv2d(
     alpha
         Slope of leaky_relu (0.01), scale of elu (1).
     out : float32 [N, O, OH, OW], optional
-        C-contiguous array to write into; must not share memory with `x`.
+        C-contiguous array to write into; must not share memory with any input.
     device
         ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device all arrays are copied there and back.
 
@@ -103,7 +103,7 @@ def depthwise_conv2d(
     stride, padding, dilation, activation, alpha
         As in `conv2d`.
     out : float32 [N, C M, OH, OW], optional
-        C-contiguous array to write into; must not share memory with `x`.
+        C-contiguous array to write into; must not share memory with any input.
 
     Returns
     -------

@@ -27,7 +27,7 @@ def dense(
     activation, alpha
         As in `conv2d`.
     out : float32 [N, O], optional
-        C-contiguous array to write into; must not share memory with `x`.
+        C-contiguous array to write into; must not share memory with any input.
 
     Returns
     -------

@@ -89,7 +89,7 @@ def conv2d(
     target = find(device)
     shape = _core.conv2d_shape(x, w, b, stride, padding, dilation, groups, activation, alpha)
     dims = [int(shape[name]) for name in ("n", "oc", "oh", "ow")]
-    y = _core.device_output(out, dims, x)
+    y = _core.device_output(out, dims, {"x": x, "w": w, "b": b, "residual": residual})
     arrays = {
         "x": _core.dense_float32(x, "x", None),
         "w": _core.dense_float32(w, "w", None),
