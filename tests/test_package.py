@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import ferkern as fk
+
+
+def test_version_is_the_projects():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert fk.__version__ == project["version"]
 
 
 def test_every_documented_module_is_there():
