@@ -1,9 +1,7 @@
 // Dense layers and everything that works value by value.
 
-#include <memory>
-
 #include "base/error.hpp"
-#include "net/planner.hpp"
+#include "net/lower.hpp"
 #include "ops/batch_norm/batch_norm.hpp"
 #include "ops/concat/concat.hpp"
 #include "ops/dense/dense.hpp"
@@ -27,24 +25,15 @@ void lower_flatten(Planner& planner, const Node& node) {
 void lower_dense(Planner& planner, const Node& node) {
     const int x = node.inputs.at(0);
     const Weight& w = node.weight("w");
-    const Weight* b = node.find_weight("b");
     if (planner.dims(x).size() != 1 || w.dims.size() != 2) {
         throw ModelError(message(node.label, ": expects features (C) and weights [out, in]; flatten comes first"));
     }
     const dense::Shape shape = dense::infer({.x = {planner.batch(), planner.dims(x)[0]},
                                              .w = {w.dims[0], w.dims[1]},
-                                             .bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1,
+                                             .bias = bias_length(node),
                                              .activation = node.activation});
-    const auto layer =
-        std::make_shared<dense::Plan>(shape, w.data.data(), b != nullptr ? b->data.data() : nullptr, planner.threads());
-    planner.book(layer->scratch());
-    const int from = planner.read(x, 1);
-    const int to = planner.write(node.output, 1, {shape.out});
-    dense::Shape one = shape;
-    one.n = 1;
-    note_kernel(layer->op(), layer->kernel_name(), layer->kernel_isa());
-    planner.step(node, {from}, to, dense::cost(one),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    const auto layer = std::make_shared<dense::Plan>(shape, w.data.data(), bias_of(node), planner.threads());
+    add_layer(planner, node, layer->op(), layer, {1, 1}, {shape.out}, dense::cost(one_image(shape)));
 }
 
 // Values as they stand: (C, H, W), or (C) taken for an image of one pixel.
@@ -63,13 +52,11 @@ void lower_activation(Planner& planner, const Node& node) {
     const std::int64_t count = image_floats(planner.dims(x), block);
     const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .count = count, .inputs = 1});
     const auto layer = std::make_shared<elementwise::Plan>(shape, planner.threads());
-    planner.book(layer->scratch());
     const int from = planner.read(x, block);
     const int to = planner.write(node.output, block, planner.dims(x));
-    note_kernel("elementwise", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, elementwise::cost(shape), [layer, from, to, count](const Frame& f) {
-        layer->run(f.in(from), nullptr, f.out(to), f.images * count, *f.scratch);
-    });
+    add_step(
+        planner, node, "elementwise", *layer, {from}, to, elementwise::cost(shape),
+        [layer, from, to, count](const Frame& f) { layer->run(f.in(from), nullptr, f.out(to), f.images * count, *f.scratch); });
 }
 
 void lower_add(Planner& planner, const Node& node) {
@@ -90,16 +77,15 @@ void lower_add(Planner& planner, const Node& node) {
     const auto last = std::make_shared<elementwise::Plan>(shape, planner.threads());
     const auto plain = std::make_shared<elementwise::Plan>(elementwise::infer({.activation = {}, .count = count, .inputs = 2}),
                                                            planner.threads());
-    planner.book(last->scratch());
     const int to = planner.write(node.output, block, dims);
-    note_kernel("elementwise", last->kernel().name, last->kernel().isa);
-    planner.step(node, from, to, elementwise::cost(shape), [last, plain, from, to, count](const Frame& f) {
-        const float* sum = f.in(from[0]);
-        for (std::size_t i = 1; i < from.size(); ++i) {
-            (i + 1 < from.size() ? plain : last)->run(sum, f.in(from[i]), f.out(to), f.images * count, *f.scratch);
-            sum = f.out(to);
-        }
-    });
+    add_step(planner, node, "elementwise", *last, from, to, elementwise::cost(shape),
+             [last, plain, from, to, count](const Frame& f) {
+                 const float* sum = f.in(from[0]);
+                 for (std::size_t i = 1; i < from.size(); ++i) {
+                     (i + 1 < from.size() ? plain : last)->run(sum, f.in(from[i]), f.out(to), f.images * count, *f.scratch);
+                     sum = f.out(to);
+                 }
+             });
 }
 
 void lower_batch_norm(Planner& planner, const Node& node) {
@@ -114,14 +100,8 @@ void lower_batch_norm(Planner& planner, const Node& node) {
                            .activation = node.activation});
     const auto layer = std::make_shared<batch_norm::Plan>(shape, statistic("gamma"), statistic("beta"), statistic("mean"),
                                                           statistic("variance"), planner.threads(), features ? 1 : 0);
-    planner.book(layer->scratch());
-    const int from = planner.read(x, layer->block());
-    const int to = planner.write(node.output, layer->block(), planner.dims(x));
-    batch_norm::Shape one = shape;
-    one.n = 1;
-    note_kernel("batch_norm", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, batch_norm::cost(one),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    const int block = layer->block();
+    add_layer(planner, node, "batch_norm", layer, {block, block}, planner.dims(x), batch_norm::cost(one_image(shape)));
 }
 
 void lower_softmax(Planner& planner, const Node& node) {
@@ -132,12 +112,7 @@ void lower_softmax(Planner& planner, const Node& node) {
     }
     const std::int64_t n = planner.dims(x)[0];
     const auto layer = std::make_shared<softmax::Plan>(softmax::infer({.rows = planner.batch(), .n = n}), planner.threads());
-    planner.book(layer->scratch());
-    const int from = planner.read(x, 1);
-    const int to = planner.write(node.output, 1, planner.dims(x));
-    note_kernel("softmax", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, softmax::cost(softmax::infer({.rows = 1, .n = n})),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    add_layer(planner, node, "softmax", layer, {1, 1}, planner.dims(x), softmax::cost(softmax::infer({.rows = 1, .n = n})));
 }
 
 void lower_local_response_norm(Planner& planner, const Node& node) {
@@ -148,14 +123,9 @@ void lower_local_response_norm(Planner& planner, const Node& node) {
                                                                          .beta = node.number("beta", 0.75),
                                                                          .k = node.number("k", 1.0)});
     const auto layer = std::make_shared<local_response_norm::Plan>(shape, planner.threads());
-    planner.book(layer->scratch());
-    const int from = planner.read(x, layer->block());
-    const int to = planner.write(node.output, layer->block(), planner.dims(x));
-    local_response_norm::Shape one = shape;
-    one.n = 1;
-    note_kernel("local_response_norm", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, local_response_norm::cost(one),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    const int block = layer->block();
+    add_layer(planner, node, "local_response_norm", layer, {block, block}, planner.dims(x),
+              local_response_norm::cost(one_image(shape)));
 }
 
 void lower_concat(Planner& planner, const Node& node) {
@@ -167,7 +137,6 @@ void lower_concat(Planner& planner, const Node& node) {
     const bool features = first.size() == 1;
     const concat::Shape shape = concat::infer(params);
     const auto layer = std::make_shared<concat::Plan>(shape, planner.threads(), features ? 1 : 0);
-    planner.book(layer->scratch());
     std::vector<int> from;
     for (const int value : node.inputs) {
         if (planner.dims(value).size() != first.size()) {
@@ -177,16 +146,14 @@ void lower_concat(Planner& planner, const Node& node) {
     }
     const Dims dims = features ? Dims{shape.c} : Dims{shape.c, shape.ih, shape.iw};
     const int to = planner.write(node.output, layer->block(), dims);
-    concat::Shape one = shape;
-    one.n = 1;
-    note_kernel("concat", layer->kernel().name, layer->kernel().isa);
     const auto pointers = std::make_shared<std::vector<const float*>>(from.size());
-    planner.step(node, from, to, concat::cost(one), [layer, from, to, pointers](const Frame& f) {
-        for (std::size_t i = 0; i < from.size(); ++i) {
-            (*pointers)[i] = f.in(from[i]);
-        }
-        layer->run(pointers->data(), f.out(to), f.images, *f.scratch);
-    });
+    add_step(planner, node, "concat", *layer, from, to, concat::cost(one_image(shape)),
+             [layer, from, to, pointers](const Frame& f) {
+                 for (std::size_t i = 0; i < from.size(); ++i) {
+                     (*pointers)[i] = f.in(from[i]);
+                 }
+                 layer->run(pointers->data(), f.out(to), f.images, *f.scratch);
+             });
 }
 
 } // namespace

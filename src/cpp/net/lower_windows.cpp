@@ -1,9 +1,7 @@
 // Convolutions and pools.
 
-#include <memory>
-
 #include "base/error.hpp"
-#include "net/planner.hpp"
+#include "net/lower.hpp"
 #include "ops/conv2d/conv2d.hpp"
 #include "ops/depthwise/depthwise.hpp"
 #include "ops/global_pool/global_pool.hpp"
@@ -34,33 +32,27 @@ std::array<std::int64_t, 4> filter_dims(const Node& node) {
     return {w.dims[0], w.dims[1], w.dims[2], w.dims[3]};
 }
 
-const float* bias_of(const Node& node) {
-    const Weight* b = node.find_weight("b");
-    return b != nullptr ? b->data.data() : nullptr;
-}
-
 std::array<std::int64_t, 2> dilation_of(const Node& node) {
     const auto dilation = node.integers("dilation", 2, 1);
     return {dilation[0], dilation[1]};
 }
 
-// The buffers of a convolution: input, what is added before the activation (-1: nothing), output.
-struct Sides {
-    int from, residual, to;
-
-    std::vector<int> reads() const { return residual >= 0 ? std::vector<int>{from, residual} : std::vector<int>{from}; }
-};
-
-Sides read_sides(Planner& planner, const Node& node, int in_block, int out_block, const Dims& out_dims) {
-    const int from = planner.read(node.inputs.at(0), in_block);
-    int residual = -1;
+// A convolution, with what is added before the activation.
+template <class Plan> void add_convolution(Planner& planner, const Node& node, const char* op, const std::shared_ptr<Plan>& layer,
+                                           Blocks blocks, const Dims& dims, const Cost& cost) {
+    std::vector<int> reads{planner.read(node.inputs.at(0), blocks.in)};
     if (node.residual >= 0) {
-        if (planner.dims(node.residual) != out_dims) {
+        if (planner.dims(node.residual) != dims) {
             throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
         }
-        residual = planner.read(node.residual, out_block);
+        reads.push_back(planner.read(node.residual, blocks.out));
     }
-    return {from, residual, planner.write(node.output, out_block, out_dims)};
+    const int from = reads.front();
+    const int residual = node.residual >= 0 ? reads.back() : -1;
+    const int to = planner.write(node.output, blocks.out, dims);
+    add_step(planner, node, op, *layer, reads, to, cost, [layer, from, residual, to](const Frame& f) {
+        layer->run(f.in(from), f.out(to), residual >= 0 ? f.in(residual) : nullptr, f.images, *f.scratch);
+    });
 }
 
 void lower_depthwise(Planner& planner, const Node& node) {
@@ -68,21 +60,15 @@ void lower_depthwise(Planner& planner, const Node& node) {
     depthwise::Params params;
     params.x = planner.image_dims(node, x);
     params.w = filter_dims(node);
-    const Weight* b = node.find_weight("b");
-    params.bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1;
+    params.bias = bias_length(node);
     params.window = window_of(node, nullptr);
     params.window.dilation = dilation_of(node);
     params.activation = node.activation;
     const depthwise::Shape shape = depthwise::infer(params);
     const auto layer = std::make_shared<depthwise::Plan>(shape, node.weight("w").data.data(), bias_of(node), planner.threads());
-    planner.book(layer->scratch());
-    const Sides sides = read_sides(planner, node, layer->block(), layer->block(), {shape.oc, shape.oh, shape.ow});
-    depthwise::Shape one = shape;
-    one.n = 1;
-    note_kernel("depthwise", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, sides.reads(), sides.to, depthwise::cost(one), [layer, sides](const Frame& f) {
-        layer->run(f.in(sides.from), f.out(sides.to), sides.residual >= 0 ? f.in(sides.residual) : nullptr, f.images, *f.scratch);
-    });
+    const int block = layer->block();
+    add_convolution(planner, node, "depthwise", layer, {block, block}, {shape.oc, shape.oh, shape.ow},
+                    depthwise::cost(one_image(shape)));
 }
 
 void lower_conv2d(Planner& planner, const Node& node) {
@@ -96,8 +82,7 @@ void lower_conv2d(Planner& planner, const Node& node) {
     conv2d::Params params;
     params.x = planner.image_dims(node, x);
     params.w = filters;
-    const Weight* b = node.find_weight("b");
-    params.bias = b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1;
+    params.bias = bias_length(node);
     params.window = window_of(node, nullptr);
     params.window.dilation = dilation_of(node);
     params.groups = node.integers("groups", 1, 1)[0];
@@ -108,14 +93,9 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const bool planar = planner.is_input(x) && shape.ic < 4;
     const auto layer =
         std::make_shared<conv2d::Plan>(shape, node.weight("w").data.data(), bias_of(node), planar, planner.threads());
-    planner.book(layer->scratch());
-    const Sides sides = read_sides(planner, node, planar ? 1 : layer->block(), layer->block(), {shape.oc, shape.oh, shape.ow});
-    conv2d::Shape one = shape;
-    one.n = 1;
-    note_kernel("conv2d", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, sides.reads(), sides.to, conv2d::cost(one), [layer, sides](const Frame& f) {
-        layer->run(f.in(sides.from), f.out(sides.to), sides.residual >= 0 ? f.in(sides.residual) : nullptr, f.images, *f.scratch);
-    });
+    const int block = layer->block();
+    add_convolution(planner, node, "conv2d", layer, {planar ? 1 : block, block}, {shape.oc, shape.oh, shape.ow},
+                    conv2d::cost(one_image(shape)));
 }
 
 template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {
@@ -125,28 +105,15 @@ template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {
                                            .kind = KIND,
                                            .count_include_pad = node.number("count_include_pad", 0) != 0});
     const auto layer = std::make_shared<pool::Plan>(shape, planner.threads());
-    planner.book(layer->scratch());
-    const int from = planner.read(x, layer->block());
-    const int to = planner.write(node.output, layer->block(), {shape.c, shape.oh, shape.ow});
-    pool::Shape one = shape;
-    one.n = 1;
-    note_kernel("pool", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, pool::cost(one),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    const int block = layer->block();
+    add_layer(planner, node, "pool", layer, {block, block}, {shape.c, shape.oh, shape.ow}, pool::cost(one_image(shape)));
 }
 
 template <GlobalPoolKind KIND> void lower_global_pool(Planner& planner, const Node& node) {
     const int x = node.inputs.at(0);
     const global_pool::Shape shape = global_pool::infer({.x = planner.image_dims(node, x), .kind = KIND});
     const auto layer = std::make_shared<global_pool::Plan>(shape, planner.threads());
-    planner.book(layer->scratch());
-    const int from = planner.read(x, layer->block());
-    const int to = planner.write(node.output, 1, {shape.c});
-    global_pool::Shape one = shape;
-    one.n = 1;
-    note_kernel("global_pool", layer->kernel().name, layer->kernel().isa);
-    planner.step(node, {from}, to, global_pool::cost(one),
-                 [layer, from, to](const Frame& f) { layer->run(f.in(from), f.out(to), f.images, *f.scratch); });
+    add_layer(planner, node, "global_pool", layer, {layer->block(), 1}, {shape.c}, global_pool::cost(one_image(shape)));
 }
 
 } // namespace

@@ -38,9 +38,14 @@ class Plan {
     Plan(const Shape& shape, const float* w, const float* bias, int threads);
 
     // What serves: "gemm" where the planned batch is large, else "dense"; its row's name and set.
+    struct Served {
+        const char* name;
+        Isa isa;
+    };
     const char* op() const { return product_ ? "gemm" : "dense"; }
-    const char* kernel_name() const { return product_ ? product_->kernel().name : row_->name; }
-    Isa kernel_isa() const { return product_ ? product_->kernel().isa : row_->isa; }
+    Served kernel() const {
+        return product_ ? Served{product_->kernel().name, product_->kernel().isa} : Served{row_->name, row_->isa};
+    }
     ScratchBooking scratch() const { return product_ ? product_->scratch() : ScratchBooking{}; }
 
     // x [images, in] and y [images, out], dense, images <= shape.n. Allocates nothing.
