@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -256,13 +255,10 @@ def test_rows_that_do_not_fit_each_other() -> None:
         FaceSet(faces.images, faces.labels, faces.usage, np.zeros((10, 3), np.int64))
 
 
-def test_the_shared_sheets() -> None:
-    data = os.environ.get("FERKERN_DATA")
-    if not data:
-        pytest.skip("FERKERN_DATA is not set: FER-2013 is not at hand")
+def test_the_shared_sheets(data: Path) -> None:
     from ferkern.data.sheets import read_sheet
 
-    faces = read_sheet(Path(data) / "fer2013" / "public_test.webp", usage="PublicTest")
+    faces = read_sheet(data / "fer2013" / "public_test.webp", usage="PublicTest")
     assert len(faces) == 3589
     assert faces.has_twin is not None
     assert int(faces.has_twin.sum()) == 280

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -235,12 +234,9 @@ def _published_convolutions(config: dict[str, Any]) -> Counter[tuple[Any, ...]]:
     return found
 
 
-def test_mini_xception_has_the_published_layers() -> None:
+def test_mini_xception_has_the_published_layers(data: Path) -> None:
     """Our layers against the configuration that stands as JSON in the published Keras file."""
-    data = os.environ.get("FERKERN_DATA")
-    if not data:
-        pytest.skip("FERKERN_DATA is not set: the published mini_XCEPTION is not at hand")
-    raw = (Path(data) / "peers" / "fer2013_mini_XCEPTION.102-0.66.hdf5").read_bytes()
+    raw = (data / "peers" / "fer2013_mini_XCEPTION.102-0.66.hdf5").read_bytes()
     begin = raw.index(b'{"class_name": "Model"')
     text = raw[begin : raw.index(b"\0", begin)].decode()
     config = json.JSONDecoder().raw_decode(text)[0]["config"]
