@@ -3,8 +3,8 @@
 FER-2013's pictures are squares that were cut around faces by another detector, so our boxes mean another square.
 The relation is measured rather than guessed: Training faces are enlarged, laid into larger pictures whose
 surroundings continue their borders, and searched; the medians over all faces found are the framing. The measure of
-success is that the network judges crops of found faces about as well as the faces themselves
-(`python -m ferkern.face.calibrate --path fer2013` prints both).
+success is how well the network judges crops of found faces beside the faces themselves
+(`python -m ferkern.face.calibrate --path fer2013` prints both: 68.0 % and 70.1 % of 3,034 PublicTest faces found).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "Pasted", "measure", "paste", "search"]
 
 _ENLARGED = (2.0, 6.0)  # smallest and largest factor
-_SURROUNDINGS = 0.75  # on every side, in units of the face picture
+_SURROUNDINGS = 0.75  # at most and at least half of it on every side, in units of the face picture
 
 
 @dataclass(frozen=True, slots=True)

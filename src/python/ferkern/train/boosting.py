@@ -3,8 +3,8 @@
 A weak learner is one 3x3-block LBP feature with a table of 256 real values, one for each code (Zhang et al.,
 "Face detection based on multi-block LBP representation", ICB 2007). Tables are fitted by weighted least squares
 (gentle AdaBoost; Friedman, Hastie and Tibshirani, Annals of Statistics 28, 2000). Votes accumulate over the whole
-cascade, and a window is rejected as soon as its vote falls under the trace that nearly all faces stay above
-(soft cascade; Bourdev and Brandt, CVPR 2005).
+cascade, and at the end of each stage a window is rejected whose vote lies under the trace that nearly all faces stay
+above (soft cascade; Bourdev and Brandt, CVPR 2005, with the trace tested at stages rather than after every table).
 """
 
 from __future__ import annotations
@@ -78,7 +78,6 @@ def fit_stage(
     learners: int,
     *,
     pool: NDArray[np.int32],
-    rng: np.random.Generator,
     shrink: float = 1.0,
 ) -> NDArray[np.float64]:
     """Add `learners` tables that separate the windows, which the cascade so far has let through.
@@ -106,7 +105,7 @@ def fit_stage(
 
 
 def _weights(truth: NDArray[np.float64], votes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """exp(-truth * vote), each class summing to one half, no window more than 50 times the mean."""
+    """exp(-truth * vote), cut at 50 times the mean of the class; then each class sums to one half."""
     weights = np.exp(-np.clip(truth * votes, -30, 30))
     for sign in (1.0, -1.0):
         mine = truth == sign

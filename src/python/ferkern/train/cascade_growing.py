@@ -71,7 +71,7 @@ def grow(positives: Windows, backgrounds: list[Grey], plan: GrowingPlan, rng: np
             negatives, rate = mine(cascade, backgrounds, plan, rng)
             log.info("stage %d: %d negatives; %.2g of all windows are let through", number, len(negatives), rate)
         pool = features[rng.choice(len(features), plan.pool, replace=False)]
-        votes = fit_stage(cascade, positives, negatives, learners, pool=pool, rng=rng)
+        votes = fit_stage(cascade, positives, negatives, learners, pool=pool)
         cascade.thresholds.append(float(np.quantile(votes, plan.lost)))
         kept = votes >= cascade.thresholds[-1]
         positives = positives[kept]

@@ -1,8 +1,9 @@
 """Trains the detector that comes with ferkern: ``python -m ferkern.train.detector --data FOLDER --out FILE``.
 
-Learns from landmarks68, landmarks68_video and no_faces. Every fifth picture of each is held out: of those, every second
-one serves to weigh the cascade's vote against the network's looks, the others to none but the final figures. With
-``--rounds 2`` the first detector boxes the faces of GENKI-4K, and a second one learns from both.
+Learns from landmarks68, landmarks68_video and no_faces. Every fifth picture of each is held out: every second faceless
+one of those sets the constant of the probability, unless ``--constant`` gives it; the others serve nothing here. With
+``--rounds 2`` the first detector boxes the faces of GENKI-4K, and a second one learns from both. The detector that is
+shipped was made with ``--constant -4.8`` in one round.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ log = logging.getLogger(__name__)
 
 FEATURES_OF_FUSION = 4
 UNWEIGHED = np.array([0.25, 0.25, 0.5, 1.0, -5.0], np.float32)
-"""Weights of first look, second look, vote, logarithm of windows, and a constant before it is fitted."""
+"""Weights of first look, second look, vote and logarithm of windows, chosen by hand; `weighed` sets the constant."""
 FALSE_SHARE = 0.015
+"""Proposals a faceless picture that reach a probability of one half."""
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Recipe:
 
 @dataclass(slots=True)
 class Pictures:
-    """Faces and faceless pictures to learn from, and others to weigh the evidence on."""
+    """Faces and faceless pictures to learn from, and others to set the constant of the probability on."""
 
     faces: list[Face]
     backgrounds: list[Grey]
@@ -74,8 +76,8 @@ class Pictures:
     weigh_backgrounds: list[Grey]
 
 
-def train_round(pictures: Pictures, recipe: Recipe, file: Path) -> None:
-    """Cascade, network, and their fusion, written to a detector's file."""
+def train_round(pictures: Pictures, recipe: Recipe, file: Path, constant: float | None = None) -> None:
+    """Cascade, network, and their fusion, written to a detector's file; `constant` as in `weighed`."""
     rng = np.random.default_rng(recipe.seed)
     jitter = {"shift": 0.05, "zoom": 0.12, "turn": 9.0}
     copies = (
@@ -91,7 +93,7 @@ def train_round(pictures: Pictures, recipe: Recipe, file: Path) -> None:
     )
     final = loosened(cascade, recipe.loosened, len(cascade.thresholds))
     detector = assembled(network, final, UNWEIGHED, file)
-    fusion = weighed(detector, pictures.weigh_faces, pictures.weigh_backgrounds)
+    fusion = weighed(detector, pictures.weigh_faces, pictures.weigh_backgrounds, constant)
     log.info("weights of the evidence %s", fusion.round(3).tolist())
     assembled(bare(network), final, fusion, file)
 
@@ -152,17 +154,19 @@ def gather(detector: Detector, pictures: Pictures, recipe: Recipe, rng: np.rando
     return verifier.Samples.join(parts)
 
 
-def weighed(detector: Detector, faces: list[Face], backgrounds: list[Grey]) -> NDArray[np.float32]:
-    """Weights of the evidence [5] for pictures that the network did not learn from.
+def weighed(
+    detector: Detector, faces: list[Face], backgrounds: list[Grey], constant: float | None = None
+) -> NDArray[np.float32]:
+    """Weights of the evidence [5], the constant set on pictures that the network did not learn from.
 
-    Fixed shares but for the constant: that is set so that a probability of one half is reached by one and a half
-    proposals in a hundred faceless pictures. (A logistic regression spends its weights on telling easy proposals from
-    hopeless ones, and finds fewer faces at so few false ones.)
+    Unless `constant` is given, it is such that `FALSE_SHARE` proposals a faceless picture reach a probability of one
+    half; the faces only show in the log what that finds. (A logistic regression spends its weights on telling easy
+    proposals from hopeless ones, and finds fewer faces at so few false ones.)
     """
     shares = UNWEIGHED[:FEATURES_OF_FUSION].astype(np.float64)
     false = [proposals_of(detector, picture) @ shares for picture in backgrounds]
     order = np.sort(np.concatenate(false))[::-1]
-    level = order[min(len(order) - 1, int(FALSE_SHARE * len(backgrounds)))]
+    level = order[min(len(order) - 1, int(FALSE_SHARE * len(backgrounds)))] if constant is None else -constant
     found = [proposals_of(detector, face.picture) @ shares for face in faces]
     share = np.mean([logits.max(initial=-np.inf) > level for logits in found])
     log.info("at %.2f: something in %.3f of %d pictures with a face", level, share, len(faces))
@@ -203,6 +207,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with landmarks68, no_faces, genki4k, ...")
     parser.add_argument("--out", type=Path, required=True, help="detector to write, .safetensors")
     parser.add_argument("--rounds", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--constant", type=float, help="constant of the probability's logit, instead of the rule's")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -213,10 +218,10 @@ def main() -> None:
         annotated(options.data, held_out=True)[1::2],
         windows.pictures(options.data / "no_faces", held_out=True)[1::2],
     )
-    train_round(pictures, Recipe(GrowingPlan()), options.out)
+    train_round(pictures, Recipe(GrowingPlan()), options.out, options.constant)
     if options.rounds == 2:
         pictures.faces += boxed(Detector.load(options.out), options.data / "genki4k", 0.9)
-        train_round(pictures, Recipe(GrowingPlan(), copies=4, turns=2, seed=2), options.out)
+        train_round(pictures, Recipe(GrowingPlan(), copies=4, turns=2, seed=2), options.out, options.constant)
     log.info("%s: %d bytes", options.out, options.out.stat().st_size)
 
 
