@@ -13,6 +13,7 @@ import pytest
 
 from ferkern import models
 from ferkern.errors import ModelError
+from ferkern.models import store
 from ferkern.models.builder import GraphBuilder
 from ferkern.models.network import Network
 from ferkern.models.zoo import BUILDERS
@@ -219,10 +220,27 @@ def test_weights_that_are_not_finite_are_refused(file: Path) -> None:
         models.load(file)
 
 
-def test_shipped_networks_load_and_fit_the_wheel() -> None:
+def test_shipped_networks_load_and_run() -> None:
+    assert models.shipped()
     for name in models.shipped():
         network = models.load(name)
         assert network.name == name
-        if name in BUILDERS:  # the others serve detectors, which have no classes
+        assert np.isfinite(network.plan().run(np.zeros((1, *network.input_shape), np.float32))).all()
+        if name in BUILDERS:
             assert network.classes == models.CLASSES
             assert network.preprocessing
+
+
+def test_what_is_only_part_network_is_not_listed_as_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    assert "frontal" in store.files()
+    assert "frontal" not in models.shipped()
+    more = _small()
+    more.weights["trees"] = np.ones(3, np.float32)
+    models.save(more, file.with_name("detector.safetensors"))
+    file.with_name("damaged.safetensors").write_bytes(file.read_bytes()[:100])
+    listed = {name: file.with_name(f"{name}.safetensors") for name in ("damaged", "detector", "small")}
+    monkeypatch.setattr(store, "files", lambda: listed)
+    assert models.shipped() == ("small",)
+    assert models.load("small").name == "small"
+    with pytest.raises(ModelError, match="header says"):
+        models.load("damaged")

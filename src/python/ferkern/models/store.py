@@ -12,6 +12,7 @@ import os
 import struct
 from dataclasses import asdict
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +23,10 @@ from safetensors.numpy import save as _to_safetensors
 from ferkern.errors import ModelError
 from ferkern.models.network import Network, Node
 
-__all__ = ["FORMAT_VERSION", "load", "save", "shipped"]
+__all__ = ["FORMAT_VERSION", "files", "load", "save", "shipped"]
 
 FORMAT_VERSION = 1
+_SUFFIX = ".safetensors"
 _KEY = "ferkern"  # the one entry of the header's __metadata__, so that the same network gives the same bytes
 _MAX_HEADER = 4 << 20
 _MAX_FILE = 1 << 31
@@ -32,12 +34,31 @@ _MAX_NODES = 10_000
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of the networks whose weights are in the package."""
+def files() -> dict[str, Traversable]:
+    """Every file of weights in the package, by its name without suffix: networks, and what has a reader of its own."""
     folder = resources.files("ferkern.models").joinpath("weights")
-    if not folder.is_dir():
-        return ()
-    return tuple(sorted(f.name[: -len(".safetensors")] for f in folder.iterdir() if f.name.endswith(".safetensors")))
+    found = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []
+    return {file.name.removesuffix(_SUFFIX): file for file in found if file.name.endswith(_SUFFIX)}
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the networks whose weights are in the package, for `load`.
+
+    A file of which a network is only a part, such as the detector's, is not among them.
+    """
+    return tuple(name for name, file in files().items() if _is_network(file))
+
+
+def _is_network(file: Traversable) -> bool:
+    """Whether the file holds a graph and nothing but the graph's tensors."""
+    with resources.as_file(file) as path, open(path, "rb") as stream:
+        try:
+            header, _ = _read_header(stream, os.fstat(stream.fileno()).st_size)
+            nodes = _read_graph(header).nodes
+        except ModelError:
+            return False
+    used = {tensor for node in nodes for tensor in node.weights.values()}
+    return set(header) - {"__metadata__"} == used
 
 
 def save(network: Network, path: str | os.PathLike[str], dtype: str = "float16") -> None:
@@ -107,8 +128,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
         If the file is damaged; the message names what is wrong.
     """
     name = os.fspath(name_or_path)
-    if name in shipped():
-        file = resources.files("ferkern.models").joinpath("weights", f"{name}.safetensors")
+    file = files().get(name)
+    if file is not None:
         with resources.as_file(file) as path:
             return _load(path)
     path = Path(name)
