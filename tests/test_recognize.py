@@ -14,6 +14,7 @@ import ferkern as fk
 from ferkern import models, pictures
 from ferkern.cli.demo import portraits
 from ferkern.face.expression import SIDE, ExpressionClassifier, Framing, crop
+from ferkern.face.stages import FaceBatch
 
 WHOLE = Framing(side=1.0, dx=0.0, dy=0.0)
 
@@ -108,20 +109,21 @@ def test_no_face() -> None:
         assert fk.recognize(picture) == []
 
 
-def test_largest_first_and_one_call_of_the_network(astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = FixedDetector([(10, 10, 50, 50), (100, 80, 200, 200), (300, 10, 60, 60)])
-    recognizer = fk.Recognizer(detector=detector)
+def test_largest_first_and_heads_are_asked_once(astronaut: np.ndarray) -> None:
     calls: list[int] = []
-    network = recognizer.classifier
 
-    def counted(faces: np.ndarray) -> np.ndarray:
-        calls.append(len(faces))
-        return network(faces)
+    class Counted:
+        name = "counted"
 
-    counted.classes = network.classes  # type: ignore[attr-defined]
-    monkeypatch.setattr(recognizer, "classifier", counted)
+        def __call__(self, faces: FaceBatch) -> list[int]:
+            calls.append(len(faces))
+            return list(range(len(faces)))
+
+    detector = FixedDetector([(10, 10, 50, 50), (100, 80, 200, 200), (300, 10, 60, 60)])
+    recognizer = fk.Recognizer(detector=detector, heads=[Counted()])
     (first, second) = recognizer.many([astronaut, astronaut[:, ::-1]])
     assert calls == [6]
+    assert [f.extra["counted"] for f in first + second] == [0, 1, 2, 3, 4, 5]
     assert [f.box[2] for f in first] == [200, 60, 50]
     assert [f.score for f in first] == [1, 2, 0]
     assert first[0].probabilities != second[0].probabilities

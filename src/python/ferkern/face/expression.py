@@ -13,9 +13,10 @@ from ferkern import image
 if TYPE_CHECKING:
     import os
 
+    from ferkern.face.stages import FaceBatch
     from ferkern.models.network import Network
 
-__all__ = ["FRAMING", "SIDE", "ExpressionClassifier", "Framing", "crop"]
+__all__ = ["FRAMING", "SIDE", "ExpressionClassifier", "ExpressionHead", "Framing", "crop", "cut", "frame"]
 
 SIDE = 48
 """Pixels along a side of a FER-2013 face, and of the crops made here."""
@@ -46,15 +47,11 @@ FRAMING = Framing(side=1.06, dx=0.0, dy=-0.02)
 has side 1.02, dx and dy 0 by the same measure: this framing serves it too, to within about a pixel of the crop."""
 
 
-def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING) -> NDArray[np.uint8]:
-    """Cut faces out as FER-2013 frames them.
-
-    Bilinear at the exact place; where a face is larger than its crop, the average over each pixel's area, so nothing
-    aliases. What lies outside the picture repeats its border.
+def frame(boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING) -> NDArray[np.float64]:
+    """Where the crops of faces lie that a detector's boxes show.
 
     Parameters
     ----------
-    gray : uint8 [H, W]
     boxes : floats [n, 4]
         A detector's boxes in pixels: x, y (of the upper left corner), width, height.
     framing : Framing
@@ -62,7 +59,8 @@ def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: 
 
     Returns
     -------
-    uint8 [n, 48, 48]
+    float64 [n, 2, 3]
+        From a crop's pixels to the picture's, as `ferkern.image.warp` takes them.
 
     Raises
     ------
@@ -85,7 +83,49 @@ def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: 
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale
     matrices[:, 0, 2] = left + 0.5 * scale - 0.5
     matrices[:, 1, 2] = top + 0.5 * scale - 0.5
+    return matrices
+
+
+def cut(gray: NDArray[np.uint8], matrices: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Cut faces out of a picture.
+
+    Bilinear at the exact place; where a face is larger than its crop, the average over each pixel's area, so nothing
+    aliases. What lies outside the picture repeats its border.
+
+    Parameters
+    ----------
+    gray : uint8 [H, W]
+    matrices : float64 [n, 2, 3]
+        From `frame`, or from `ferkern.face.align.align`.
+
+    Returns
+    -------
+    uint8 [n, 48, 48]
+    """
     return image.warp(gray, matrices, (SIDE, SIDE), border="replicate", antialias=True)
+
+
+def crop(gray: NDArray[np.uint8], boxes: NDArray[np.floating[Any]], *, framing: Framing = FRAMING) -> NDArray[np.uint8]:
+    """Cut faces out as FER-2013 frames them: `frame` and `cut` in one.
+
+    Parameters
+    ----------
+    gray : uint8 [H, W]
+    boxes : floats [n, 4]
+        As for `frame`.
+    framing : Framing
+        As for `frame`.
+
+    Returns
+    -------
+    uint8 [n, 48, 48]
+
+    Raises
+    ------
+    ValueError
+        As `frame`.
+    """
+    return cut(gray, frame(boxes, framing=framing))
 
 
 class ExpressionClassifier:
@@ -153,3 +193,24 @@ def _last_hidden(network: Network) -> str | None:
         if last is not None and last.inputs[0] != network.input:
             return last.inputs[0]
     return None
+
+
+class ExpressionHead:
+    """What faces express, as a stage of the pipeline: probabilities by name of class.
+
+    Parameters
+    ----------
+    classifier : ExpressionClassifier
+    """
+
+    name = "expression"
+
+    def __init__(self, classifier: ExpressionClassifier) -> None:
+        self.classifier = classifier
+
+    def __call__(self, faces: FaceBatch, /) -> list[dict[str, float]]:
+        """Probabilities of every class for each face."""
+        features = self.classifier.features(faces.crops) if faces.features is None else faces.features
+        return [
+            dict(zip(self.classifier.classes, row, strict=True)) for row in self.classifier.judge(features).tolist()
+        ]

@@ -7,7 +7,7 @@ hidden layer, and one weighted sum of that says how likely a smile is. So a smil
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,13 @@ from ferkern.errors import ModelError
 from ferkern.models.builder import GraphBuilder
 from ferkern.models.network import Network
 
-__all__ = ["SmileHead", "smile_network"]
+if TYPE_CHECKING:
+    from ferkern.face.stages import FaceBatch
+
+__all__ = ["SMILE", "SmileHead", "SmileStage", "smile_network"]
+
+SMILE = "smile"
+"""Name of the head that comes with ferkern."""
 
 _BATCH = 32
 
@@ -79,3 +85,25 @@ class SmileHead:
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities float32 [n] from features float32 [n, F]."""
         return self._session.run(features[:, :, None, None])[:, 0]
+
+
+class SmileStage:
+    """The smile head as a stage of the pipeline.
+
+    Parameters
+    ----------
+    head : SmileHead, optional
+        None: the one that comes with ferkern.
+    """
+
+    name = SMILE
+
+    def __init__(self, head: SmileHead | None = None) -> None:
+        self.head = SmileHead(SMILE) if head is None else head
+        self.reads = self.head.reads
+
+    def __call__(self, faces: FaceBatch, /) -> list[float]:
+        """Probability of a smile for each face."""
+        if faces.features is None:
+            raise ValueError("faces have no features: the expression network has not run")
+        return [float(p) for p in self.head(faces.features)]

@@ -1,0 +1,143 @@
+"""Alignment and pose: exact on exact input, least squares on noise, and nothing breaks on points that are no face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ferkern import image
+from ferkern.face import similarity
+from ferkern.face.align import MOST_SHEAR, TEMPLATE, align, is_plane, singular_values
+from ferkern.face.expression import cut
+from ferkern.face.landmarks import MIRRORED_68
+from ferkern.face.pose import estimate
+
+
+def turned(angle: float, scale: float = 3.0, shift: tuple[float, float] = (120.0, 80.0)) -> np.ndarray:
+    """The template in a picture: turned clockwise about its middle, enlarged and moved."""
+    matrix = image.similarity(scale, angle, shift, center=(23.5, 23.5))
+    return similarity.apply(matrix[None], TEMPLATE[None])
+
+
+def test_template_is_symmetric_and_in_the_crop() -> None:
+    np.testing.assert_allclose(TEMPLATE[MIRRORED_68] * (-1, 1) + (47, 0), TEMPLATE, atol=1e-9)
+    assert TEMPLATE.shape == (68, 2)
+    assert TEMPLATE[36:48, 1].max() < TEMPLATE[31:36, 1].min() < TEMPLATE[48:60, 1].max() < TEMPLATE[8, 1]
+    assert -2 < TEMPLATE.min() < TEMPLATE.max() < 52
+
+
+@pytest.mark.parametrize("degrees", [-170, -90, -40, -5, 0, 10, 40, 135])
+@pytest.mark.parametrize("scale", [0.05, 1.0, 80.0])
+def test_a_similarity_is_found_exactly(degrees: float, scale: float) -> None:
+    angle = np.deg2rad(degrees)
+    matrices, aligned = align(turned(angle, scale))
+    assert aligned.tolist() == [True]
+    np.testing.assert_allclose(matrices[0], image.similarity(scale, angle, (120, 80), center=(23.5, 23.5)), atol=1e-7)
+    np.testing.assert_allclose(singular_values(turned(angle, scale)), [[scale, scale]], rtol=1e-6)
+    np.testing.assert_allclose(estimate(turned(angle, scale))[0, 2], angle, atol=1e-6)
+
+
+def test_no_other_similarity_is_nearer() -> None:
+    """Least squares: every small change of the four parameters makes the sum of squares larger."""
+    rng = np.random.default_rng(3)
+    points = turned(0.3) + rng.normal(0, 4, (1, 68, 2))
+    (matrix,), _ = align(points)
+    from ferkern.face.align import DRIVING
+
+    def error(m: np.ndarray) -> float:
+        return float(np.square(similarity.apply(m, TEMPLATE[DRIVING]) - points[0, DRIVING]).sum())
+
+    least = error(matrix)
+    for change in ([[1, 0, 0], [0, 1, 0]], [[0, -1, 0], [1, 0, 0]], [[0, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]):
+        for step in (-1e-3, 1e-3):
+            assert error(matrix + step * np.array(change)) > least
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 1.9, 2.1, 5.0, 1e6])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_squeezed_faces_are_left_alone(ratio: float, axis: int) -> None:
+    squeezed = TEMPLATE.copy()
+    squeezed[:, axis] /= ratio
+    points = similarity.apply(image.similarity(2.0, 0.4)[None], squeezed[None])
+    np.testing.assert_allclose(singular_values(points), [[2.0, 2.0 / ratio]], rtol=1e-6)
+    assert align(points)[1].tolist() == [ratio <= MOST_SHEAR]
+
+
+def test_singular_values_are_those_of_the_affine_fit() -> None:
+    from ferkern.face.align import DRIVING
+
+    rng = np.random.default_rng(5)
+    points = rng.normal(0, 30, (20, 68, 2))
+    ones = np.ones((len(DRIVING), 1))
+    for found, each in zip(singular_values(points), points, strict=True):
+        fit, *_ = np.linalg.lstsq(np.hstack([TEMPLATE[DRIVING], ones]), each[DRIVING], rcond=None)
+        values = np.linalg.svd(fit[:2], compute_uv=False)
+        np.testing.assert_allclose(np.abs(found), values, rtol=1e-9)
+        assert np.sign(found[1]) == np.sign(np.linalg.det(fit[:2]))
+
+
+def no_faces() -> dict[str, np.ndarray]:
+    line = np.arange(68.0)
+    some_nan = TEMPLATE.copy()
+    some_nan[3, 1] = np.nan
+    return {
+        "nan": np.full((68, 2), np.nan),
+        "one nan": some_nan,
+        "infinite": np.full((68, 2), np.inf),
+        "one place": np.full((68, 2), 7.0),
+        "origin": np.zeros((68, 2)),
+        "level": np.stack([line, 0 * line + 5], axis=1),
+        "upright": np.stack([0 * line, line], axis=1),
+        "slanting": np.stack([line, 3 * line + 1], axis=1),
+        "mirrored": TEMPLATE * (-1, 1),
+        "beyond any picture": TEMPLATE * 1e9,
+        "huge": TEMPLATE * 1e300,
+    }
+
+
+@pytest.mark.parametrize("name", list(no_faces()))
+def test_points_that_are_no_face(name: str) -> None:
+    with np.errstate(all="raise"):
+        points = np.stack([TEMPLATE, no_faces()[name], TEMPLATE + 1])
+        matrices, aligned = align(points)
+        poses = estimate(points)
+    assert aligned.tolist() == [True, False, True]
+    assert (matrices[1] == 0).all()
+    assert np.isnan(poses[1]).all()
+    np.testing.assert_allclose(poses[0], poses[2], atol=1e-9)
+    assert is_plane(points).tolist() == [True, False, True]
+
+
+def test_none_and_wrong_shapes() -> None:
+    matrices, aligned = align(np.zeros((0, 68, 2)))
+    assert (matrices.shape, aligned.shape, estimate(np.zeros((0, 68, 2))).shape) == ((0, 2, 3), (0,), (0, 3))
+    for function in (align, estimate, singular_values):
+        with pytest.raises(ValueError, match=r"landmarks: shape \[68, 2\], expected \[n, 68, 2\]"):
+            function(TEMPLATE)
+
+
+def test_turned_pictures_give_the_same_crop() -> None:
+    """A smooth picture and its copy turned by 40 degrees: aligned crops agree to a few grey levels."""
+    y, x = np.mgrid[0:400, 0:400]
+    gray = (128 + 60 * np.sin(x / 23) + 60 * np.cos(y / 31)).astype(np.uint8)
+    turn = image.similarity(1.0, np.deg2rad(40), center=(200, 200))
+    copy = image.warp(gray, image.invert(turn), gray.shape)
+    points = similarity.apply(image.similarity(3.0, 0.0, (176, 176), center=(23.5, 23.5))[None], TEMPLATE[None])
+    here, there = (cut(g, align(p)[0]) for g, p in ((gray, points), (copy, similarity.apply(turn[None], points))))
+    np.testing.assert_allclose(there.astype(float), here, atol=3)
+
+
+def test_pose_of_moved_noses() -> None:
+    """Mirrored faces have mirrored poses; a nose that moves right means a face that turns right."""
+    moved = TEMPLATE.copy()
+    moved[27:36, 0] += 2
+    moved[27:36, 1] += 1
+    yaw, pitch, roll = estimate(moved[None])[0]
+    assert yaw > 0.1
+    assert abs(roll) < 1e-3
+    mirrored = moved[MIRRORED_68] * (-1, 1) + (47, 0)
+    np.testing.assert_allclose(estimate(mirrored[None])[0], (-yaw, pitch, -roll), atol=1e-9)
+    moved[27:36, 1] -= 3
+    assert estimate(moved[None])[0, 1] > pitch  # towards the eyes: looking up
+    moved[27:36] += 1000
+    assert np.abs(estimate(moved[None])[0, :2]).max() <= np.pi / 2
