@@ -333,3 +333,71 @@ def test_torch_is_not_imported_to_recognize(portrait: Path) -> None:
     )
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - started < 30
+
+
+# -- files that results go into ----------------------------------------------------------------------
+
+
+def test_out_and_resume(album: Path, tmp_path: Path) -> None:
+    """A run that was torn in the middle of a line goes on behind its last whole line; nothing is done twice."""
+    out = tmp_path / "results.jsonl"
+    done = ferkern("recognize", album, "--out", out)
+    assert (done.returncode, done.stdout) == (0, "")
+    whole = out.read_bytes()
+    names = [str(r["file"]) for r in lines(whole.decode())]
+    assert [Path(n).name for n in names] == ["a.jpg", "empty.png", "b.png"]
+
+    first, second, _ = whole.splitlines(keepends=True)
+    for torn in (b"", first, first + second[:40], first + second[:-1], first + b'{"file": 3'):
+        out.write_bytes(torn)
+        done = ferkern("recognize", album, "--out", out, "--resume")
+        assert done.returncode == 0, done.stderr
+        again = lines(out.read_text())
+        assert [r["file"] for r in again] == names
+        assert [r["faces"] for r in again] == [r["faces"] for r in lines(whole.decode())]
+        assert done.stderr.startswith("2 pictures" if torn else "3 pictures")
+
+    done = ferkern("recognize", album, "--out", out, "--resume")
+    assert done.returncode == 0
+    assert "3 pictures were there already" in done.stderr
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_resume_tries_failed_pictures_again(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    good = (album / "a.jpg").read_bytes()
+    (album / "a.jpg").write_bytes(good[:5000])
+    assert ferkern("recognize", album, "--out", out).returncode == 1
+    (album / "a.jpg").write_bytes(good)
+    assert ferkern("recognize", album, "--out", out, "--resume").returncode == 0
+    assert [Path(str(r["file"])).name for r in lines(out.read_text())] == ["empty.png", "b.png", "a.jpg"]
+
+
+def test_out_as_csv(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.csv"
+    assert ferkern("recognize", album, "--out", out).returncode == 0
+    rows = list(csv.DictReader(out.open()))
+    assert [row["file"][-5:] for row in rows] == ["a.jpg", "b.png"]
+    assert set(rows[0]) >= {"smile", "yaw", "pitch", "roll", "aligned"}
+
+
+def test_files_that_cannot_be_gone_on_in(album: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("a shopping list\n")
+    for arguments, words in (
+        (["--out", other, "--resume"], "line 1 is not one that ferkern recognize"),
+        (["--resume"], "--out"),
+        (["--out", tmp_path / "a.csv", "--resume"], "JSON Lines"),
+        (["--out", tmp_path], "--out"),
+        (["--out", tmp_path / "no" / "x.jsonl"], "--out"),
+        (["--landmarks", "nosuch"], "nosuch"),
+    ):
+        done = ferkern("recognize", album, *arguments)
+        assert done.returncode == 2, arguments
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    assert other.read_text() == "a shopping list\n"
+
+
+def test_summary_says_pictures_a_second(album: Path) -> None:
+    assert " pictures/s" in ferkern("recognize", album, "--json").stderr

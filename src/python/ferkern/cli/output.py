@@ -55,8 +55,8 @@ def pip_install(extra: str) -> str:
     return f'pip install "ferkern[{extra}]"'
 
 
-def track(items: Iterable[T], what: str, *, total: int, quiet: bool) -> Iterator[T]:
-    """Give the items; after a second, show a progress bar on stderr if that is a terminal."""
+def track(items: Iterable[T], what: str, *, total: int, quiet: bool, unit: str | None = None) -> Iterator[T]:
+    """Give the items; after a second, show a progress bar on stderr if that is a terminal, with `unit`/s if given."""
     console = messages()
     if quiet or not console.is_terminal:
         yield from items
@@ -67,21 +67,22 @@ def track(items: Iterable[T], what: str, *, total: int, quiet: bool) -> Iterator
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         redirect_stdout=False,
     )
-    task = bar.add_task(what, total=total)
+    task = bar.add_task(what, total=total, rate="")
     started, shown = time.monotonic(), False
     try:
-        for done, item in enumerate(items):
-            if not shown and time.monotonic() - started > _PATIENCE:
+        for done, item in enumerate(items, start=1):
+            elapsed = time.monotonic() - started
+            if not shown and elapsed > _PATIENCE:
                 bar.start()
                 shown = True
-            bar.update(task, completed=done)
             yield item
-        bar.update(task, completed=total)
+            bar.update(task, completed=done, rate=f"{done / max(elapsed, 1e-9):.1f} {unit}/s" if unit else "")
     finally:
         if shown:
             bar.stop()

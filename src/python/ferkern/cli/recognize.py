@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ferkern.cli.outfile import opened, resumed
 from ferkern.cli.output import describe, messages, track, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ferkern.cli.formats import Writer
-    from ferkern.face.pipeline import Recognizer
+    from ferkern.face.pipeline import Recognized, Recognizer
 
-__all__ = ["expand", "make_recognizer", "recognize"]
+__all__ = ["LANDMARKS", "expand", "make_recognizer", "recognize"]
+
+LANDMARKS = "none"
+"""Landmark model that the commands use unless they are told otherwise."""
 
 
 def recognize(
@@ -33,6 +39,16 @@ def recognize(
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write into a file: JSON Lines, or CSV if it ends in .csv."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in the JSON Lines of --out: pictures in it are left out.")
+    ] = False,
+    landmarks: Annotated[
+        str, typer.Option("--landmarks", help="trees, network, none, or a file with a landmark model.")
+    ] = LANDMARKS,
     model: Annotated[
         str, typer.Option("--model", help="fer_small, fer_2conv, fer_4conv or a .safetensors file.")
     ] = "fer_small",
@@ -44,42 +60,55 @@ def recognize(
 ) -> None:
     """Find the faces on photographs and say what each expresses.
 
-    Results go to stdout, everything else to stderr. A picture that cannot be read is named and the others are
-    done. Exit code: 0 done, 1 some inputs failed, 2 usage, 130 interrupted.
+    Results go to stdout or into --out, everything else to stderr. A picture that cannot be read is named and the
+    others are done. Exit code: 0 done, 1 some inputs failed, 2 usage, 130 interrupted.
     """
+    as_csv = as_csv or (out is not None and out.suffix.lower() == ".csv")
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other")
+    if resume and (out is None or as_csv):
+        raise typer.BadParameter("--resume goes on in the JSON Lines of --out FILE")
     if draw is not None:
         _prepare_folder(draw)
+    before = resumed(out) if out is not None and resume else None
     job = _Job(quiet=quiet, draw=draw)
     files = expand(paths, job.fail, without=draw)
-    recognizer = make_recognizer(model=model, detector=detector, device=device)
+    if before is not None:
+        known = len(files)
+        files = [file for file in files if str(file) not in before.files]
+        job.known = known - len(files)
+    recognizer = make_recognizer(model=model, detector=detector, landmarks=landmarks, device=device)
 
     from ferkern.cli.formats import CsvWriter, JsonWriter, TableWriter
 
     writer: Writer
-    if as_json:
-        writer = JsonWriter()
-    elif as_csv:
-        writer = CsvWriter(recognizer.classifier.classes)
+    target = sys.stdout if out is None else opened(out, before)
+    if as_csv:
+        writer = CsvWriter(target, recognizer.classifier.classes)
+    elif as_json or out is not None:
+        writer = JsonWriter(target)
     else:
         writer = TableWriter()
     try:
         job.run(files, recognizer, writer)
     finally:
         writer.close()
+        if out is not None:
+            target.close()
         job.summary()
     if job.failed:
         raise typer.Exit(1)
 
 
-def make_recognizer(*, model: str, detector: str | None, device: str) -> Recognizer:
+def make_recognizer(*, model: str, detector: str | None, device: str, landmarks: str = LANDMARKS) -> Recognizer:
     """A recogniser, or a usage error that says which option names something that is not there or damaged."""
     from ferkern.errors import ModelError
     from ferkern.face.pipeline import Recognizer
 
     try:
-        return Recognizer(model=model, detector=detector, device=device)
+        return Recognizer(
+            model=model, detector=detector, landmarks=None if landmarks == "none" else landmarks, device=device
+        )
     except (ModelError, OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -129,7 +158,8 @@ class _Job:
     failed: int = 0
     pictures: int = 0
     faces: int = 0
-    milliseconds: float = 0.0
+    seconds: float = 0.0
+    known: int = 0
     drawn: set[str] = field(default_factory=set)
 
     def fail(self, text: str) -> None:
@@ -137,25 +167,26 @@ class _Job:
         warn(text)
 
     def run(self, files: list[Path], recognizer: Recognizer, writer: Writer) -> None:
-        from ferkern.pictures import read
+        started = time.perf_counter()
+        with closing(recognizer.stream(files)) as stream:
+            for path, done in zip(files, self._tracked(stream, len(files)), strict=True):
+                self._take(path, done, writer)
+                self.seconds = time.perf_counter() - started
 
-        for path in track(files, "recognizing", total=len(files), quiet=self.quiet):
-            started = time.perf_counter()
-            try:
-                picture = read(path)
-                faces = recognizer(picture)
-            except (OSError, ValueError, MemoryError) as error:
-                self.fail(describe(error, path))
-                continue
-            elapsed = (time.perf_counter() - started) * 1000
-            self.pictures += 1
-            self.faces += len(faces)
-            self.milliseconds += elapsed
-            writer.add(path, picture, faces, elapsed)
-            if self.draw is not None:
-                from ferkern import draw
+    def _tracked(self, stream: Iterable[Recognized], total: int) -> Iterator[Recognized]:
+        return track(stream, "recognizing", total=total, quiet=self.quiet, unit="pictures")
 
-                self._save(self.draw, path, draw.annotate(picture, faces))
+    def _take(self, path: Path, done: Recognized, writer: Writer) -> None:
+        if done.error is not None or done.picture is None:
+            self.fail(describe(done.error or ValueError("not read"), path))
+            return
+        self.pictures += 1
+        self.faces += len(done.faces)
+        writer.add(path, done.picture, done.faces, done.seconds * 1000)
+        if self.draw is not None:
+            from ferkern import draw
+
+            self._save(self.draw, path, draw.annotate(done.picture, done.faces))
 
     def _save(self, folder: Path, path: Path, image: Image) -> None:
         name = f"{path.stem}.faces.jpg"
@@ -171,13 +202,15 @@ class _Job:
             self.fail(describe(error, target))
 
     def summary(self) -> None:
-        if self.quiet or not self.pictures + self.failed:
+        if self.quiet or not self.pictures + self.failed + self.known:
             return
         words = [_count(self.pictures, "picture"), _count(self.faces, "face")]
-        if self.pictures:
-            words.append(f"{self.milliseconds / self.pictures:.1f} ms a picture")
+        if self.seconds:
+            words.append(f"{(self.pictures + self.failed) / self.seconds:.1f} pictures/s")
         if self.failed:
             words.append(f"{self.failed} failed")
+        if self.known:
+            words.append(f"{_count(self.known, 'picture')} {'was' if self.known == 1 else 'were'} there already")
         if self.draw is not None and self.drawn:
             words.append(f"drawn into {self.draw}")
         messages().print(", ".join(words), style="dim", markup=False)
