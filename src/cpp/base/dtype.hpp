@@ -21,6 +21,9 @@ template <> struct DtypeName<std::int32_t> {
 template <> struct DtypeName<std::uint32_t> {
     static constexpr const char* value = "uint32";
 };
+template <> struct DtypeName<std::int8_t> {
+    static constexpr const char* value = "int8";
+};
 template <> struct DtypeName<std::int64_t> {
     static constexpr const char* value = "int64";
 };

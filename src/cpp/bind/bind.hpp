@@ -13,6 +13,7 @@ void bind_net(pybind11::module_& m);    // graphs, planner, sessions
 void bind_image(pybind11::module_& m);  // grey, resize, warp
 void bind_device(pybind11::module_& m); // what a device is told: shapes, kernels, dense arrays
 
-void bind_face(pybind11::module_& m); // cascades, cut-outs of faces
+void bind_face(pybind11::module_& m);      // cascades, cut-outs of faces
+void bind_landmarks(pybind11::module_& m); // regression trees and their training
 
 } // namespace fk

@@ -7,7 +7,7 @@
 //   load store load_n store_n splat zero gather         memory; _n touches only the first n lanes, the rest read as 0
 //   + - * /  fma fnma min max sqrt abs select           fma(a, b, c) = a * b + c;  fnma(a, b, c) = c - a * b
 //   lt le gt ge eq ; to_int (towards zero) round_int to_float bits_float bits_int shl shr (arithmetic)
-//   load_u8 (VL bytes -> int32), store_u8 (int32, saturated to 0..255)
+//   load_u8, load_i8 (VL bytes -> int32), store_u8 (int32, saturated to 0..255)
 //   sum maximum              over the lanes, in a fixed order
 #pragma once
 

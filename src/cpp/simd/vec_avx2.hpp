@@ -33,6 +33,7 @@ FK_INLINE void store_i(int32_t* p, vi a) { _mm256_storeu_si256(reinterpret_cast<
 FK_INLINE vf gather(const float* p, vi i) { return {_mm256_i32gather_ps(p, i.v, 4)}; }
 FK_INLINE vi gather_i(const int32_t* p, vi i) { return {_mm256_i32gather_epi32(p, i.v, 4)}; }
 FK_INLINE vi load_u8(const uint8_t* p) { return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))}; }
+FK_INLINE vi load_i8(const int8_t* p) { return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))}; }
 FK_INLINE void store_u8(uint8_t* p, vi a) {
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));

@@ -31,6 +31,7 @@ FK_INLINE void store_i(int32_t* p, vi a) { _mm512_storeu_si512(p, a.v); }
 FK_INLINE vf gather(const float* p, vi i) { return {_mm512_i32gather_ps(i.v, p, 4)}; }
 FK_INLINE vi gather_i(const int32_t* p, vi i) { return {_mm512_i32gather_epi32(i.v, p, 4)}; }
 FK_INLINE vi load_u8(const uint8_t* p) { return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
+FK_INLINE vi load_i8(const int8_t* p) { return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 FK_INLINE void store_u8(uint8_t* p, vi a) {
     const __m512i floored = _mm512_max_epi32(a.v, _mm512_setzero_si512());
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(floored));

@@ -48,6 +48,7 @@ FK_INLINE void store_i(int32_t* p, vi a) { __builtin_memcpy(p, &a.v, sizeof a.v)
 FK_INLINE vf gather(const float* p, vi i) { return {f32x4{p[i.v[0]], p[i.v[1]], p[i.v[2]], p[i.v[3]]}}; }
 FK_INLINE vi gather_i(const int32_t* p, vi i) { return {i32x4{p[i.v[0]], p[i.v[1]], p[i.v[2]], p[i.v[3]]}}; }
 FK_INLINE vi load_u8(const uint8_t* p) { return {i32x4{p[0], p[1], p[2], p[3]}}; }
+FK_INLINE vi load_i8(const int8_t* p) { return {i32x4{p[0], p[1], p[2], p[3]}}; }
 FK_INLINE void store_u8(uint8_t* p, vi a) {
     for (int i = 0; i < 4; ++i) {
         p[i] = static_cast<uint8_t>(a.v[i] < 0 ? 0 : a.v[i] > 255 ? 255 : a.v[i]);

@@ -176,6 +176,52 @@ class Cascade(metaclass=_NativeType):
         self, width: int, height: int, scale_factor: float, min_size: tuple[int, int]
     ) -> tuple[float, float, float]: ...
 
+class Trees(metaclass=_NativeType):
+    def __init__(
+        self,
+        mean: _Float32,
+        anchors: _Int32,
+        offsets: _Float32,
+        pairs: _Int32,
+        thresholds: _Float32,
+        codes: npt.NDArray[np.int8],
+        basis: _Float32,
+    ) -> None: ...
+    @staticmethod
+    def from_dlib(data: bytes) -> Trees: ...
+    @property
+    def points(self) -> int: ...
+    @property
+    def levels(self) -> int: ...
+    @property
+    def trees(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def pool(self) -> int: ...
+    @property
+    def rank(self) -> int: ...
+    def run(self, gray: _Uint8, frames: _Float64, starts: _Float32 | None) -> _Float32: ...
+    def cost(self, faces: int) -> tuple[float, float, float]: ...
+
+def trees_look(
+    gray: _Uint8, frames: _Float64, shapes: _Float32, mean: _Float32, anchors: _Int32, offsets: _Float32
+) -> tuple[_Uint8, _Float32]: ...
+def trees_grow(
+    pixels: _Uint8,
+    residuals: _Float32,
+    weights: _Float32,
+    positions: _Float32,
+    units: _Float32,
+    trees: int,
+    depth: int,
+    candidates: int,
+    reach: float,
+    shrinkage: float,
+    damping: float,
+    share: float,
+    seed: int,
+) -> tuple[_Int32, npt.NDArray[np.int16], npt.NDArray[np.int8]]: ...
 def cascade_group(
     boxes: _Int32, votes: _Float64, threshold: int, epsilon: float
 ) -> tuple[_Int32, _Int32, _Float64]: ...
