@@ -248,3 +248,9 @@ def test_strict_refuses_the_plain_reference(rng):
     assert ("conv2d -> 'y'", "conv2d:reference:scalar") in network.plan().kernels
     with config(strict=True), pytest.raises(ModelError, match="strict is set"):
         network.plan()
+
+
+def test_an_empty_batch_is_contiguous_whatever_its_strides():
+    _, back = build("fer_small").split("global_avg_pool_1")
+    empty = np.zeros((0, 128), np.float32)[:, :, None, None]
+    assert back.plan().run(empty).shape == (0, 7)

@@ -25,7 +25,10 @@ template <class T> struct View {
         return n;
     }
 
-    bool contiguous() const {
+    bool contiguous() const { // as NumPy has it: an empty array always is
+        if (size() == 0) {
+            return true;
+        }
         std::int64_t expected = 1;
         for (int d = rank - 1; d >= 0; --d) {
             const auto i = static_cast<std::size_t>(d);

@@ -35,7 +35,7 @@ template <class T> struct Table {
     View<const T> view;
     Table(const py::object& object, const char* name, int rank) {
         view = view_in<T>(object, name, rank, rank, owner);
-        require(owner.size() == 0 || view.contiguous(), name, " must be C-contiguous; pass numpy.ascontiguousarray(", name, ")");
+        require(view.contiguous(), name, " must be C-contiguous; pass numpy.ascontiguousarray(", name, ")");
     }
     [[nodiscard]] std::int64_t rows() const { return view.dims[0]; }
     [[nodiscard]] const T* row(std::int64_t i) const { return view.data + i * view.strides[0]; }
