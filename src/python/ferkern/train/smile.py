@@ -6,15 +6,24 @@ landmarks, alignment), the report of five folds is printed and written, and the 
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ferkern import models
 from ferkern.evaluate import area_under_curve
+from ferkern.face.smile import smile_network
+from ferkern.face.stages import FaceBatch
 
-__all__ = ["FoldReport", "fit_logistic", "folds", "judge"]
+__all__ = ["FoldReport", "Seen", "fit_logistic", "folds", "judge", "look"]
 
 MISSED = 0.5
 """Score of a face that was not found; as an answer it is wrong."""
@@ -111,3 +120,88 @@ def judge(
     auc = area_under_curve(labels, scores)
     assert auc is not None
     return FoldReport(tuple(accuracies), auc, float(found.mean()), scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the pipeline saw of each picture: the largest face's features [n, F], "happy" [n], and which were found."""
+
+    features: NDArray[np.float64]
+    happy: NDArray[np.float64]
+    found: NDArray[np.bool_]
+
+
+class _Features:
+    """A head that gives the features themselves."""
+
+    name = "features"
+
+    def __call__(self, faces: FaceBatch, /) -> list[NDArray[np.float32]]:
+        assert faces.features is not None
+        return list(faces.features)
+
+
+def look(paths: Sequence[Path], *, landmarks: str, model: str = "fer_small") -> Seen:
+    """Send pictures through the pipeline.
+
+    Raises
+    ------
+    OSError, ValueError
+        A picture cannot be read.
+    """
+    from ferkern.face.pipeline import Recognizer
+
+    recognizer = Recognizer(model=model, landmarks=landmarks, smile=False, heads=[_Features()])
+    rows: list[NDArray[np.float32] | None] = []
+    happy = np.full(len(paths), MISSED)
+    for i, done in enumerate(recognizer.stream(paths)):
+        if done.error is not None:
+            raise done.error
+        rows.append(done.faces[0].extra["features"] if done.faces else None)
+        if done.faces:
+            happy[i] = done.faces[0].probabilities["happy"]
+    width = next((len(row) for row in rows if row is not None), 0)
+    features = np.array([np.zeros(width) if row is None else row for row in rows], np.float64)
+    return Seen(features, happy, np.array([row is not None for row in rows]))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print and write the report of the folds, and store the head fitted to all pictures."""
+    parser = argparse.ArgumentParser("python -m ferkern.train.smile", description=__doc__.splitlines()[0])
+    parser.add_argument("--path", type=Path, required=True, help="folder of the data set, or its label file")
+    parser.add_argument("--dataset", default="genki4k", help="genki4k, folder or celeba")
+    parser.add_argument("--landmarks", default="network", help="trees, network or a file")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    from ferkern.data import read_smiles
+    from ferkern.models.store import files
+
+    data = read_smiles(options.path, options.dataset)
+    seen = look(data.paths, landmarks=options.landmarks)
+    report = judge(seen.features, data.smiles, seen.found)
+    happy = ((seen.happy > 0.5) == data.smiles) & seen.found
+    record = {
+        "dataset": options.dataset,
+        "n": len(data),
+        "found": report.found,
+        "folds": report.accuracies,
+        "accuracy": report.accuracy,
+        "spread": report.spread,
+        "auc": report.auc,
+        "happy_alone": {"accuracy": float(happy.mean()), "auc": area_under_curve(data.smiles, seen.happy)},
+    }
+    sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    weights, bias = fit_logistic(seen.features[seen.found], data.smiles[seen.found])
+    facts = {
+        "features": "fer_small",
+        "features_sha256": hashlib.sha256(files()["fer_small"].read_bytes()).hexdigest(),
+        "landmarks": options.landmarks,
+        "data": options.dataset,
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    models.save(smile_network(weights, bias, metadata=facts), options.out / "smile.safetensors", dtype="float32")
+    (options.out / "smile.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
