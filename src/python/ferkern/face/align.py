@@ -43,8 +43,9 @@ centres are at whole numbers. Medians over FER-2013 Training faces that were pas
 detector and measured by the landmark model, made symmetric about the crop's middle (x = 23.5); so an aligned crop is
 framed as FER-2013 frames its faces. Again: ``python -m ferkern.face.calibrate --path fer2013 --template``."""
 
-DRIVING = np.array([*range(17, 68)])
-"""Which points drive the fit."""
+DRIVING = np.arange(68)
+"""Which points drive the fit. An expression moves brows and mouth, and a fit to these alone with them: a fer_small that
+had seen no aligned faces had 68.1 % of PublicTest by all points, 67.5 % without the jaw, 67.4 % by eyes and mouth."""
 
 _FARTHEST = 2.0**18  # pixels; points beyond lie in no picture that is held, and `warp` takes no such scale
 

@@ -22,12 +22,15 @@ class SecondCycle:
         Highest rate, reached after half an epoch.
     votes_weight, average_decay, augmentation
         As in `TrainConfig`, for this cycle.
+    aligned
+        Share of faces shown as the pipeline aligns them, turned upright by their landmarks; the others as they are.
     """
 
     epochs: int = 0
     learning_rate: float = 0.02
     votes_weight: float = 0.3
     average_decay: float = 0.998
+    aligned: float = 0.0
     augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(rotation=8.0, scale=0.08, aspect=0.04, shift=0.05, still=0.5, erase=0.1)
     )
@@ -41,8 +44,10 @@ class TrainConfig:
     ----------
     network
         Name of the network, see `ferkern.models.build`.
+    start
+        Name or file of trained weights to start from; empty: from scratch.
     epochs
-        Passes over the training faces.
+        Passes over the training faces; 0, with `start`: the second cycle alone.
     batch_size
         Faces a step.
     learning_rate
@@ -79,6 +84,7 @@ class TrainConfig:
     """
 
     network: str
+    start: str = ""
     epochs: int = 60
     batch_size: int = 128
     learning_rate: float = 0.1
@@ -104,9 +110,11 @@ class TrainConfig:
         return self.epochs + self.second.epochs
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, is {getattr(self, name)}")
+        for name, least in (("epochs", 0 if self.start else 1), ("batch_size", 1), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, is {getattr(self, name)}")
+        if not 0 <= self.second.aligned <= 1:
+            raise ValueError(f"second.aligned must be in 0..1, is {self.second.aligned}")
         if self.precision not in ("bfloat16", "float32"):
             raise ValueError(f"precision must be 'bfloat16' or 'float32', is {self.precision!r}")
         if not 0 <= self.average_decay < 1:

@@ -19,7 +19,9 @@ from torch import Generator, Tensor
 
 from ferkern.data.faceset import FaceSet
 from ferkern.models.network import Network
+from ferkern.models.store import load
 from ferkern.models.zoo import build
+from ferkern.train.align import upright
 from ferkern.train.augment import augment, standardise
 from ferkern.train.average import WeightAverage
 from ferkern.train.config import TrainConfig
@@ -64,12 +66,13 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         train, held_out = split_held_out(faces, config.held_out, seed=config.seed)
         self.train_faces, self.held_out_faces = train, held_out
-        network = build(config.network, seed=config.seed)
+        network = load(config.start) if config.start else build(config.network, seed=config.seed)
         self.epsilon = float(network.preprocessing.get("epsilon", 1.0))
         self.module = GraphModule(network).to(memory_format=torch.channels_last)
         self.average = WeightAverage(self.module, decay=config.average_decay)
         self.optimiser = _optimiser(self.module, config)
         self.images = torch.from_numpy(train.images)
+        self.upright = torch.from_numpy(upright(train.images)) if config.second.aligned else self.images
         self.labels = torch.from_numpy(train.labels)
         self.targets = [
             soft_targets(
@@ -175,7 +178,11 @@ class Trainer:
         for step, (rows, generator) in enumerate(self._batches(epoch)):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.learning_rate(epoch * self.steps + step)
-            x = self.images[rows].float()[:, None]
+            x = self.images[rows]
+            if second and self.config.second.aligned:
+                turned = torch.rand(len(rows), generator=generator) < self.config.second.aligned
+                x = torch.where(turned[:, None, None], self.upright[rows], x)
+            x = x.float()[:, None]
             x = augment(x, augmentation, generator, epsilon=self.epsilon, size=size)
             with self._autocast():
                 logits = self.module(x.to(memory_format=torch.channels_last))
