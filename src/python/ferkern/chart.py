@@ -1,16 +1,17 @@
-"""The confusion matrix as a picture."""
+"""The confusion matrix and the ROC curve as pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ferkern.draw import font
-from ferkern.evaluate import Evaluation
+from ferkern.evaluate import BinaryScores, Evaluation
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-__all__ = ["confusion_picture"]
+__all__ = ["confusion_picture", "roc_picture"]
 
 Color = tuple[int, int, int]
 
@@ -21,6 +22,8 @@ _LOW: Color = (243, 246, 250)
 _HIGH: Color = (16, 72, 138)
 _CELL = 112
 _MARGIN = 36
+_PLOT = 720  # side of the ROC curve's square, pixels
+_CURVES: tuple[Color, ...] = ((16, 72, 138), (214, 96, 24), (46, 125, 50))
 
 
 def confusion_picture(evaluation: Evaluation, *, title: str) -> PILImage:
@@ -68,13 +71,64 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> PILImage:
     return image
 
 
+def roc_picture(curves: Mapping[str, BinaryScores], *, title: str, note: str) -> PILImage:
+    """Draw ROC curves over each other, with accuracy and area in the legend.
+
+    Parameters
+    ----------
+    curves : mapping of str to BinaryScores
+        By what the legend calls them, the first on top; at most three.
+    title, note : str
+        Stand above.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+    """
+    from PIL import Image, ImageDraw
+
+    label_font, small, big = font(24), font(20), font(36)
+    left, top, fine = _MARGIN + 110, _MARGIN + 120, 2
+    image = Image.new("RGB", (left + _PLOT + _MARGIN, top + _PLOT + _MARGIN + 84), _PAPER)
+    # The curves are drawn at twice the size, for smooth edges.
+    plot = Image.new("RGB", (_PLOT * fine, _PLOT * fine), _LOW)
+    pen = ImageDraw.Draw(plot)
+    for tick in range(1, 10):
+        at = tick / 10 * _PLOT * fine
+        pen.line([(at, 0), (at, _PLOT * fine)], fill=_PAPER, width=fine)
+        pen.line([(0, at), (_PLOT * fine, at)], fill=_PAPER, width=fine)
+    pen.line([(0, _PLOT * fine), (_PLOT * fine, 0)], fill=_DIM, width=fine)
+    colors = dict(zip(curves, _CURVES, strict=False))
+    for name, scores in reversed(list(curves.items())):
+        x, y = scores.roc.false_positives * _PLOT * fine, (1 - scores.roc.true_positives) * _PLOT * fine
+        pen.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=colors[name], width=3 * fine, joint="curve")
+    image.paste(plot.resize((_PLOT, _PLOT), Image.Resampling.LANCZOS), (left, top))
+    draw = ImageDraw.Draw(image)
+    draw.text((left, _MARGIN), title, font=big, fill=_INK, anchor="la")
+    draw.text((left, _MARGIN + 56), note, font=small, fill=_DIM, anchor="la")
+    for tick in range(0, 11, 2):
+        at = tick / 10 * _PLOT
+        draw.text((left + at, top + _PLOT + 12), f"{tick / 10:.1f}", font=small, fill=_INK, anchor="ma")
+        draw.text((left - 12, top + _PLOT - at), f"{tick / 10:.1f}", font=small, fill=_INK, anchor="rm")
+    wrong = "share of the others called smiling"
+    draw.text((left + _PLOT / 2, top + _PLOT + 56), wrong, font=label_font, fill=_DIM, anchor="ma")
+    _vertical(image, "share of smiles found", _MARGIN + 12, top + _PLOT // 2)
+    for row, (name, scores) in enumerate(curves.items()):
+        y_text = top + _PLOT - 40 * (len(curves) - row) - 20
+        draw.rectangle((left + 240, y_text - 4, left + 276, y_text + 4), fill=colors[name])
+        legend = f"{name}: accuracy {scores.accuracy:.1%}, AUC {scores.auc:.4f}"
+        draw.text((left + 290, y_text), legend, font=small, fill=_INK, anchor="lm")
+    return image
+
+
 def _vertical(image: PILImage, text: str, x: int, y: int) -> None:
     from PIL import Image, ImageDraw
 
-    strip = Image.new("RGB", (160, 40), _PAPER)
-    ImageDraw.Draw(strip).text((80, 20), text, font=font(26), fill=_DIM, anchor="mm")
-    strip = strip.transpose(Image.Transpose.ROTATE_90)
-    image.paste(strip, (x - 20, y - 80))
+    half = 200
+    strip = Image.new("RGB", (2 * half, 40), _PAPER)
+    ImageDraw.Draw(strip).text((half, 20), text, font=font(26), fill=_DIM, anchor="mm")
+    image.paste(strip.transpose(Image.Transpose.ROTATE_90), (x - 20, y - half))
 
 
 def _mix(share: float) -> Color:

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassScores", "Evaluation", "area_under_curve", "confusion_matrix", "score"]
+__all__ = [
+    "BinaryScores",
+    "ClassScores",
+    "Evaluation",
+    "RocCurve",
+    "area_under_curve",
+    "confusion_matrix",
+    "roc_curve",
+    "score",
+    "score_binary",
+]
+
+UNANSWERED = 0.5
+"""Score that stands in the ROC curve for an example that got none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,95 @@ def area_under_curve(positive: NDArray[np.bool_], scores: NDArray[np.floating[An
     rank = (last - (sizes - 1) / 2.0)[group]
     rank_sum = float(rank[positive].sum())
     return (rank_sum - positives * (positives + 1) / 2.0) / (positives * negatives)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RocCurve:
+    """Receiver operating characteristic: what each threshold would let through.
+
+    Attributes
+    ----------
+    false_positives, true_positives : float64 [m]
+        Shares of the negatives and of the positives that score at least the threshold, from (0, 0) to (1, 1).
+    thresholds : float64 [m]
+        Falling; the first is infinite.
+    """
+
+    false_positives: NDArray[np.float64]
+    true_positives: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
+def roc_curve(positive: NDArray[np.bool_], scores: NDArray[np.floating[Any]]) -> RocCurve:
+    """Points of the ROC curve, one for each distinct score.
+
+    The area under it, by trapezoids, is `area_under_curve` of the same scores.
+
+    Parameters
+    ----------
+    positive : bool [n]
+    scores : floats [n]
+
+    Raises
+    ------
+    ValueError
+        One of the two groups is empty, or a score is NaN.
+    """
+    positives = int(positive.sum())
+    if positives in (0, len(positive)) or np.isnan(scores).any():
+        missing = int(np.isnan(scores).sum())
+        raise ValueError(f"{positives} of {len(positive)} examples are positive, {missing} scores NaN: no ROC curve")
+    thresholds, group = np.unique(-scores.astype(np.float64), return_inverse=True)
+    hits = np.bincount(group, weights=positive, minlength=len(thresholds))
+    counts = np.bincount(group, minlength=len(thresholds))
+    true_positives = np.concatenate([[0.0], np.cumsum(hits)]) / positives
+    false_positives = np.concatenate([[0.0], np.cumsum(counts - hits)]) / (len(positive) - positives)
+    return RocCurve(false_positives, true_positives, np.concatenate([[np.inf], -thresholds]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryScores:
+    """A yes-or-no classifier on labelled examples.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of right answers; an example without an answer is an error.
+    auc : float
+        Area under `roc`, in which an example without an answer has the score 0.5.
+    roc : RocCurve
+    """
+
+    accuracy: float
+    auc: float
+    roc: RocCurve
+
+
+def score_binary(positive: NDArray[np.bool_], probabilities: NDArray[np.floating[Any]]) -> BinaryScores:
+    """Accuracy at one half, ROC curve and the area under it, on all examples.
+
+    Parameters
+    ----------
+    positive : bool [n]
+    probabilities : floats [n]
+        Of a positive; NaN where there is no answer.
+
+    Raises
+    ------
+    ValueError
+        The sizes disagree, or one of the two groups is empty.
+    """
+    if positive.ndim != 1 or positive.shape != probabilities.shape:
+        raise ValueError(
+            f"positive {list(positive.shape)} and probabilities {list(probabilities.shape)} must both be [n]"
+        )
+    answered = ~np.isnan(probabilities)
+    right = answered & ((probabilities > 0.5) == positive)
+    scores = np.where(answered, probabilities, UNANSWERED)
+    roc = roc_curve(positive, scores)
+    auc = area_under_curve(positive, scores)
+    assert auc is not None  # roc_curve has seen both groups
+    return BinaryScores(accuracy=float(right.mean()), auc=auc, roc=roc)
 
 
 def _ratio(part: np.int64, whole: np.int64) -> float | None:

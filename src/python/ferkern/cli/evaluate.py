@@ -13,7 +13,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ferkern.cli.evaluate_smile import evaluate_smile
 from ferkern.cli.output import messages, results, track
+from ferkern.cli.recognize import LANDMARKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,37 +30,87 @@ __all__ = ["evaluate"]
 _STEP = 512  # faces between two looks at the progress bar
 
 
-class Dataset(StrEnum):
-    """Data sets that can be evaluated on."""
+class Task(StrEnum):
+    """What can be evaluated."""
 
     FER2013 = "fer2013"
+    SMILE = "smile"
+
+
+class SmileForm(StrEnum):
+    """Forms of photographs that are labelled with smile or not."""
+
+    GENKI4K = "genki4k"
+    FOLDER = "folder"
+    CELEBA = "celeba"
 
 
 def evaluate(
-    dataset: Annotated[Dataset, typer.Argument(help="Which labelled data set.")],
+    task: Annotated[Task, typer.Argument(help="fer2013: expressions of cropped faces; smile: whole photographs.")],
     path: Annotated[
         Path,
-        typer.Option("--path", metavar="P", help="fer2013.csv, a folder of class folders, or a folder of sheets."),
+        typer.Option(
+            "--path",
+            metavar="P",
+            help="fer2013: fer2013.csv, a folder of class folders or of sheets. smile: folder or label file.",
+        ),
     ],
+    dataset: Annotated[
+        SmileForm | None, typer.Option("--dataset", help="smile: the form of the labelled photographs.")
+    ] = None,
     model: Annotated[
         str, typer.Option("--model", help="fer_small, fer_2conv, fer_4conv or a .safetensors file.")
     ] = "fer_small",
     usage: Annotated[
         str | None,
-        typer.Option("--usage", help="Training, PublicTest or PrivateTest; default: all that is not Training."),
+        typer.Option("--usage", help="fer2013: Training, PublicTest or PrivateTest; default: all but Training."),
     ] = None,
+    landmarks: Annotated[str, typer.Option("--landmarks", help="smile: trees, network, none, or a file.")] = LANDMARKS,
     json_path: Annotated[
         Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="OUT", help="Draw the confusion matrix (.png).")
+        Path | None, typer.Option("--picture", metavar="OUT", help="Draw confusion matrix or ROC curve (.png).")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Where the network runs.")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Evaluate a network on labelled faces: accuracy, precision, recall, F1, AUC, confusion matrix, time."""
+    """Evaluate on labelled pictures.
+
+    fer2013: a network on cropped faces; accuracy, precision, recall, F1, AUC, confusion matrix, time. smile: the whole
+    pipeline from the photograph; accuracy, AUC, ROC curve, share of faces found.
+    """
     for option, target in (("--json", json_path), ("--picture", picture)):
         _check_target(option, target)
+    if task is Task.SMILE:
+        if dataset is None or usage is not None:
+            raise typer.BadParameter("smile needs --dataset genki4k, folder or celeba, and takes no --usage")
+        evaluate_smile(
+            dataset.value,
+            path,
+            model=model,
+            landmarks=landmarks,
+            device=device,
+            json_path=json_path,
+            picture=picture,
+            quiet=quiet,
+        )
+        return
+    if dataset is not None:
+        raise typer.BadParameter("--dataset belongs to smile")
+    _evaluate_expressions(path, usage, model=model, device=device, json_path=json_path, picture=picture, quiet=quiet)
+
+
+def _evaluate_expressions(
+    path: Path,
+    usage: str | None,
+    *,
+    model: str,
+    device: str,
+    json_path: Path | None,
+    picture: Path | None,
+    quiet: bool,
+) -> None:
     faces = _read(path, usage)
     classifier = _classifier(model, device)
 
