@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ferkern.draw_landmarks import draw_landmarks
 from ferkern.pictures import Picture
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ def annotate(picture: Picture, faces: Sequence[Face], *, cards: bool = True) -> 
         image = image.resize((round(image.width * zoom), round(image.height * zoom)), Image.Resampling.LANCZOS)
     plain = image.copy() if cards and faces else image
     boxes = [_scaled(face, picture, zoom) for face in faces]
+    for face, box in zip(faces, boxes, strict=True):
+        if face.landmarks is not None:
+            points = (face.landmarks + 0.5) * zoom / picture.scale - 0.5
+            draw_landmarks(image, points, box[2] - box[0])
     _draw_frames(image, faces, boxes)
     if not faces:
         _draw_notice(image, "no face found")
@@ -290,25 +295,44 @@ def _card(plain: PILImage, face: Face, box: Rectangle, number: int | None, size:
 
 
 def _draw_bars(draw: ImageDraw, face: Face, area: Rectangle) -> None:
+    """One bar for each class and, a little apart, one for the smile."""
     left, top, right, bottom = area
-    row = (bottom - top) / max(len(face.probabilities), 7)
+    gap = 0.0 if face.smile is None else 0.5  # rows between the classes and the smile
+    count = max(len(face.probabilities), 7) + (face.smile is not None) + gap
+    row = (bottom - top) / count
     letters = font(row * 0.56)
     label = max(draw.textlength(name, letters) for name in face.probabilities) + row * 0.4
     figure = draw.textlength("100 %", letters) + row * 0.3
-    start, end = left + label, right - figure
+    across = (left + label, right - figure, right)
     for index, (name, probability) in enumerate(face.probabilities.items()):
-        middle = top + row * (index + 0.5)
-        bar = row * 0.26
         best = name == face.emotion
-        draw.text((start - row * 0.4, middle), name, font=letters, fill=_TEXT if best else _DIM, anchor="rm")
-        draw.rounded_rectangle((start, middle - bar, end, middle + bar), bar / 2, fill=_TRACK)
-        length = (end - start) * probability
-        if length >= 1:
-            color = COLORS.get(name, OTHER)
-            draw.rounded_rectangle(
-                (start, middle - bar, start + length, middle + bar), min(bar / 2, length / 2), fill=color
-            )
-        draw.text((right, middle), _percent(probability), font=letters, fill=_TEXT if best else _DIM, anchor="rm")
+        _draw_bar(draw, name, probability, COLORS.get(name, OTHER), across, top + row * (index + 0.5), row, best)
+    if face.smile is not None:
+        middle = top + row * (len(face.probabilities) + gap + 0.5)
+        _draw_bar(draw, "smile", face.smile, OTHER, across, middle, row, face.smile > 0.5)
+
+
+def _draw_bar(
+    draw: ImageDraw,
+    name: str,
+    share: float,
+    color: Color,
+    across: tuple[float, float, float],
+    middle: float,
+    row: float,
+    strong: bool,
+) -> None:
+    """Name, bar and figure of one row; `across`: where the bar starts and ends, and where the figure ends."""
+    start, end, right = across
+    letters, half = font(row * 0.56), row * 0.26
+    draw.text((start - row * 0.4, middle), name, font=letters, fill=_TEXT if strong else _DIM, anchor="rm")
+    draw.rounded_rectangle((start, middle - half, end, middle + half), half / 2, fill=_TRACK)
+    length = (end - start) * share
+    if length >= 1:
+        draw.rounded_rectangle(
+            (start, middle - half, start + length, middle + half), min(half / 2, length / 2), fill=color
+        )
+    draw.text((right, middle), _percent(share), font=letters, fill=_TEXT if strong else _DIM, anchor="rm")
 
 
 def _portrait(plain: PILImage, box: Rectangle, side: int) -> PILImage:

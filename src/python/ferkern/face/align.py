@@ -39,9 +39,9 @@ TEMPLATE = np.array([
 ])
 # fmt: on
 """float64 [68, 2]: where the landmarks of an upright face lie in its crop, (x, y) in the crop's 48 x 48 pixels, whose
-centres are at whole numbers. Medians over FER-2013 Training faces that were pasted into larger pictures, found by the
-detector and measured by the landmark model, made symmetric about the crop's middle (x = 23.5); so an aligned crop is
-framed as FER-2013 frames its faces. Again: ``python -m ferkern.face.calibrate --path fer2013 --template``."""
+centres are at whole numbers. Medians of the annotated points of 1,061 faces in the wild in the crops that the
+detector's boxes frame, made symmetric about the crop's middle (x = 23.5); so an aligned crop is framed as FER-2013
+frames its faces. Again: ``python -m ferkern.face.calibrate_template --path landmarks68``."""
 
 DRIVING = np.arange(68)
 """Which points drive the fit. An expression moves brows and mouth, and a fit to these alone with them: a fer_small that
