@@ -20,6 +20,7 @@ from ferkern.cli.demo import portraits
 from ferkern.errors import StageError
 from ferkern.face.ahead import ahead
 from ferkern.face.expression import crop
+from ferkern.face.smile import SmileHead, SmileStage, smile_network
 from ferkern.face.stages import FaceBatch
 
 BOX = (177.0, 66.0, 95.0, 95.0)  # the astronaut's face
@@ -65,7 +66,7 @@ def test_landmarks_that_match_the_box_change_nothing(astronaut: np.ndarray) -> N
     detector = FixedDetector([BOX])
     keeper = Keeper()
     (upright,) = fk.recognize(astronaut, detector=detector, landmarks=DrawnLandmarks(), heads=[keeper])
-    (plain,) = fk.recognize(astronaut, detector=detector)
+    (plain,) = fk.recognize(astronaut, detector=detector, landmarks=None)
     batch = keeper.batches[0]
     gray = pictures.read(astronaut).gray()
     np.testing.assert_allclose(batch.crops.astype(int), crop(gray, np.array([BOX])), atol=1)
@@ -115,7 +116,7 @@ class Spoilt:
 def test_points_that_are_no_face_leave_it_unaligned(astronaut: np.ndarray, value: float) -> None:
     detector = FixedDetector([BOX, (300, 300, 60, 60)])
     spoilt, whole = fk.recognize(astronaut, detector=detector, landmarks=Spoilt(value))
-    (plain, _) = fk.recognize(astronaut, detector=detector)
+    (plain, _) = fk.recognize(astronaut, detector=detector, landmarks=None)
     assert whole.aligned
     assert not spoilt.aligned
     assert spoilt.pose is None
@@ -263,9 +264,31 @@ def test_landmark_models_that_fail_are_named(astronaut: np.ndarray) -> None:
             fk.recognize(astronaut, detector=FixedDetector([BOX]), landmarks=model)
 
 
-def test_smile_needs_what_it_reads() -> None:
-    with pytest.raises(ValueError, match="smile"):
+def test_smile_needs_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = smile_network(np.ones(128), -3.0, metadata={"features": "fer_small"})
+    monkeypatch.setattr("ferkern.face.pipeline.SmileStage", lambda: SmileStage(SmileHead(head)))
+    assert fk.Recognizer(smile=True).smile is not None
+    assert fk.Recognizer(smile=False).smile is None
+    assert fk.Recognizer(landmarks=None).smile is None
+    assert fk.Recognizer(model="fer_2conv").smile is None
+    with pytest.raises(ValueError, match=r"smile: the head reads features of 'fer_small' .* landmarks are None"):
         fk.Recognizer(smile=True, landmarks=None)
+    with pytest.raises(ValueError, match=r"smile: .* the model is 'fer_2conv'"):
+        fk.Recognizer(smile=True, model="fer_2conv")
+
+
+def test_smile_is_the_heads_answer(astronaut: np.ndarray) -> None:
+    keeper = Keeper()
+    recognizer = fk.Recognizer(heads=[keeper], smile=False)
+    recognizer(astronaut)
+    features = keeper.batches[0].features
+    assert features is not None
+    weights = np.random.default_rng(2).normal(0, 0.1, features.shape[1])
+    head = smile_network(weights, 0.2, metadata={"features": "fer_small"})
+    recognizer.smile = SmileStage(SmileHead(head))
+    (face,) = recognizer(astronaut)
+    assert face.smile == pytest.approx(1 / (1 + np.exp(-(features[0] @ weights + 0.2))), abs=1e-5)
+    assert face.to_dict()["smile"] == pytest.approx(face.smile, abs=1e-6)
 
 
 # -- streams ----------------------------------------------------------------------

@@ -50,7 +50,7 @@ def expected(astronaut: np.ndarray) -> fk.Face:
     return faces[0]
 
 
-def test_one_face(expected: fk.Face) -> None:
+def test_one_face(astronaut: np.ndarray, expected: fk.Face) -> None:
     x, y, width, height = expected.box
     assert 195 < x + width / 2 < 250  # the nose is at about (222, 121), the face about 90 pixels wide
     assert 85 < y + height / 2 < 145
@@ -59,7 +59,14 @@ def test_one_face(expected: fk.Face) -> None:
     assert sum(expected.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert expected.emotion == "happy"  # a broad smile
     assert expected.probabilities["happy"] == max(expected.probabilities.values())
-    assert (expected.landmarks, expected.pose, expected.aligned, expected.smile) == (None, None, False, None)
+    assert expected.aligned
+    assert expected.landmarks is not None
+    assert np.linalg.norm(expected.landmarks[33] - (224, 133)) < 5  # under the nose
+    assert expected.pose is not None
+    assert np.abs(expected.pose).max() < np.deg2rad(12)
+    (plain,) = fk.recognize(astronaut, landmarks=None)
+    assert (plain.landmarks, plain.pose, plain.aligned, plain.smile) == (None, None, False, None)
+    assert plain.box == expected.box
 
 
 def test_every_way_in_gives_the_same(astronaut: np.ndarray, expected: fk.Face, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ferkern.cli.evaluate_smile import evaluate_smile
 from ferkern.cli.output import messages, results, track
-from ferkern.cli.recognize import LANDMARKS
+from ferkern.face.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     import numpy as np

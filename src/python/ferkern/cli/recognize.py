@@ -16,6 +16,7 @@ import typer
 
 from ferkern.cli.outfile import opened, resumed
 from ferkern.cli.output import describe, messages, track, warn
+from ferkern.face.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
     from ferkern.cli.formats import Writer
     from ferkern.face.pipeline import Recognized, Recognizer
 
-__all__ = ["LANDMARKS", "expand", "make_recognizer", "recognize"]
-
-LANDMARKS = "none"
-"""Landmark model that the commands use unless they are told otherwise."""
+__all__ = ["expand", "make_recognizer", "recognize"]
 
 
 def recognize(

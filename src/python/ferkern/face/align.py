@@ -49,6 +49,8 @@ had seen no aligned faces had 68.1 % of PublicTest by all points, 67.5 % without
 
 _FARTHEST = 2.0**18  # pixels; points beyond lie in no picture that is held, and `warp` takes no such scale
 
+_LINE = 1e-6  # ratio of singular values below which points lie on a line, but for rounding
+
 
 def align(landmarks: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Where the upright crops of faces lie in their picture.
@@ -90,7 +92,9 @@ def is_plane(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     points = _checked(landmarks)
     farthest = np.abs(np.nan_to_num(points, nan=np.inf)).max(axis=(1, 2), initial=0)
     near: NDArray[np.bool_] = np.less(farthest, _FARTHEST)
-    return near & np.greater(singular_values(np.where(near[:, None, None], points, 0.0))[:, 1], 0)
+    larger, smaller = singular_values(np.where(near[:, None, None], points, 0.0)).T
+    both: NDArray[np.bool_] = np.logical_and(near, smaller > _LINE * larger)
+    return both
 
 
 def singular_values(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MIRRORED_68", "LandmarkModel", "load"]
+__all__ = ["LANDMARKS", "MIRRORED_68", "LandmarkModel", "load"]
+
+LANDMARKS = "network"
+"""The landmark model that is used unless another is asked for."""
 
 
 class LandmarkModel(Protocol):

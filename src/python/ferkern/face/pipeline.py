@@ -21,10 +21,11 @@ from ferkern.face import landmarks as landmark_models
 from ferkern.face.ahead import ahead
 from ferkern.face.align import align
 from ferkern.face.expression import ExpressionClassifier, ExpressionHead, cut, frame
+from ferkern.face.landmarks import LANDMARKS
 from ferkern.face.pose import estimate as estimate_pose
 from ferkern.face.smile import SMILE, SmileStage
 from ferkern.face.stages import Face, FaceBatch, FaceDetector, Head, checked_boxes, checked_points, checked_results
-from ferkern.models.store import shipped
+from ferkern.models.store import files
 from ferkern.pictures import Picture, PictureSource, read
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Recognizer:
         *,
         detector: FaceDetector | str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] | Network = "fer_small",
-        landmarks: LandmarkModel | str | os.PathLike[str] | None = None,
+        landmarks: LandmarkModel | str | os.PathLike[str] | None = LANDMARKS,
         smile: bool | None = None,
         heads: Sequence[Head] = (),
         device: str = "cpu",
@@ -135,7 +136,7 @@ class Recognizer:
 
     def _smile_head(self, wanted: bool | None) -> SmileStage | None:
         name = self.classifier.network.name
-        if wanted is False or (wanted is None and (self.landmarks is None or SMILE not in shipped())):
+        if wanted is False or (wanted is None and (self.landmarks is None or SMILE not in files())):
             return None
         head = SmileStage()
         if head.reads == name and self.landmarks is not None:
@@ -309,7 +310,7 @@ def recognize(
     *,
     detector: FaceDetector | str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | Network = "fer_small",
-    landmarks: LandmarkModel | str | os.PathLike[str] | None = None,
+    landmarks: LandmarkModel | str | os.PathLike[str] | None = LANDMARKS,
     smile: bool | None = None,
     heads: Sequence[Head] = (),
     device: str = "cpu",

@@ -5,7 +5,7 @@ The roll is the turn of eyes and brows in the picture. For yaw and pitch the fac
 other points: by its height times the sine of the angle, as parallel projection has it. Two heights and one resting
 place are all that is fitted. (The weights of a ridge regression on all 68 points of the upright face, and a mean face
 in three dimensions from Tomasi and Kanade's factorisation, "Shape and motion from image streams under orthography",
-IJCV 1992, were measured beside it and are not better by more than 0.1 degrees: docs/face_pipeline.md.)
+IJCV 1992, were measured beside it: the one is 0.1 degrees better, the other 0.1 worse. docs/face_pipeline.md.)
 
 Signs and units are those of GENKI-4K's labels: radians; yaw is positive for a face that turns towards the picture's
 right, pitch for one that looks up, roll for one that is turned clockwise as one looks at the picture.
