@@ -13,6 +13,7 @@ from ferkern import models
 from ferkern.config import config
 from ferkern.errors import ModelError
 from ferkern.models import Network, Node, build
+from ferkern.models.builder import GraphBuilder
 from ferkern.registry import isa_levels
 
 
@@ -236,6 +237,17 @@ def test_inconsistent_graph_is_a_model_error():
     network = build("fer_2conv")
     network.nodes[0].weights["w"] = "missing"
     with pytest.raises(ModelError, match="missing"):
+        network.plan()
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_variance_that_is_not_positive_is_a_model_error(folded):
+    g = GraphBuilder("network", (3, 8, 8), seed=1)
+    x = g.batch_norm(g.conv2d("input", 4, 3) if folded else "input")
+    g.softmax(g.dense(g.global_avg_pool(x), 7))
+    network = g.finish(preprocessing={})
+    network.weights[next(name for name in network.weights if name.endswith("variance"))][1] = -1
+    with pytest.raises(ModelError, match=r"batch_norm -> .*: variance\[1\] \+ epsilon = -1 \+ 1e-05 must be positive"):
         network.plan()
 
 

@@ -1,9 +1,9 @@
 #include "net/passes.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.hpp"
+#include "ops/batch_norm/batch_norm.hpp"
 
 namespace fk::net {
 
@@ -46,7 +46,8 @@ void fold(Node& layer, const Node& norm) {
     const std::size_t row = w.data.size() / filters;
     Weight& b = layer.weights.try_emplace("b", Weight{{w.dims[0]}, std::vector<float>(filters, 0.0F)}).first->second;
     for (std::size_t o = 0; o < filters; ++o) {
-        const double scale = norm.weight("gamma").data[o] / std::sqrt(double(norm.weight("variance").data[o]) + epsilon);
+        const double scale = norm.weight("gamma").data[o] /
+                             batch_norm::deviation(norm.weight("variance").data.data(), static_cast<std::int64_t>(o), epsilon);
         for (std::size_t i = 0; i < row; ++i) {
             w.data[o * row + i] = static_cast<float>(w.data[o * row + i] * scale);
         }
@@ -100,7 +101,11 @@ void fold_batch_norm(Graph& graph) {
                                          " values, the layer before ", filters, " filters"));
             }
         }
-        fold(*layer, norm);
+        try {
+            fold(*layer, norm);
+        } catch (const ValueError& e) {
+            throw ModelError(message(norm.label, ": ", e.what()));
+        }
         layer->output = norm.output;
         gone[i] = true;
     }

@@ -46,6 +46,12 @@ Shape infer(const Params& p) {
             .alpha = p.activation.alpha};
 }
 
+double deviation(const float* variance, std::int64_t c, double epsilon) {
+    const double spread = double(variance[c]) + epsilon;
+    require(!(spread <= 0), "variance[", c, "] + epsilon = ", variance[c], " + ", epsilon, " must be positive");
+    return std::sqrt(spread);
+}
+
 Cost cost(const Shape& s) {
     const double values = double(s.n) * s.c * s.ih * s.iw;
     return {.flops = 2 * values, .bytes_read = 4 * (values + 2.0 * s.c), .bytes_written = 4 * values};
@@ -57,9 +63,7 @@ Plan::Plan(const Shape& shape, const float* gamma, const float* beta, const floa
       threads_(threads_for(static_cast<std::int64_t>(2 * cost(shape).bytes_written), bytes_worth_a_thread, threads)),
       scale_(round_up(shape.c, row_->block)), shift_(round_up(shape.c, row_->block)) {
     for (int c = 0; c < shape.c; ++c) {
-        const double spread = double(variance[c]) + double(shape.epsilon);
-        require(!(spread <= 0), "variance[", c, "] + epsilon = ", variance[c], " + ", shape.epsilon, " must be positive");
-        const double scale = gamma[c] / std::sqrt(spread);
+        const double scale = gamma[c] / deviation(variance, c, shape.epsilon);
         scale_[c] = static_cast<float>(scale);
         shift_[c] = static_cast<float>(beta[c] - mean[c] * scale);
     }

@@ -29,6 +29,8 @@ struct Params {
 };
 
 Shape infer(const Params& params);
+// sqrt(variance[c] + epsilon). Throws ValueError where that sum is not positive.
+double deviation(const float* variance, std::int64_t c, double epsilon);
 Cost cost(const Shape& shape);
 
 class Plan {
