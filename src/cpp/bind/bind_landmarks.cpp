@@ -29,13 +29,12 @@ std::string shape_of(const std::vector<std::int64_t>& dims) {
 template <class T>
 const T* exact_in(const py::object& object, const char* name, const std::vector<std::int64_t>& dims, py::array& owner) {
     const int rank = static_cast<int>(dims.size());
-    const View<const T> view = view_in<T>(object, name, rank, rank, owner);
-    require(owner.size() == 0 || view.contiguous(), name, " must be C-contiguous; pass numpy.ascontiguousarray(", name, ")");
+    const T* data = dense_in<T>(object, name, rank, rank, owner);
     for (int d = 0; d < rank; ++d) {
         const std::int64_t wanted = dims[static_cast<std::size_t>(d)];
         require(wanted < 0 || owner.shape(d) == wanted, name, " has shape ", shape_text(owner), ", expected ", shape_of(dims));
     }
-    return view.data;
+    return data;
 }
 
 template <class T> std::vector<T> copy_in(const py::object& object, const char* name, const std::vector<std::int64_t>& dims) {

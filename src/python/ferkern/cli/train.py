@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -28,15 +29,24 @@ class Dataset(StrEnum):
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="fer_small, fer_4conv, fer_2conv or mini_xception.")],
+    name: Annotated[str, typer.Argument(help="fer_small, fer_4conv, fer_2conv, mini_xception or landmarks68_trees.")],
     path: Annotated[
         Path,
-        typer.Option("--path", metavar="P", help="fer2013.csv, a folder of class folders, or of sheets."),
+        typer.Option(
+            "--path",
+            metavar="P",
+            help="fer2013.csv, a folder of class folders, or of sheets; for landmarks annotated faces: a folder with "
+            "points68.npz or .pts files, .xml or .npz.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for everything written.")],
     dataset: Annotated[Dataset, typer.Option("--dataset", help="What is trained on.")] = Dataset.FER2013,
     votes: Annotated[
         Path | None, typer.Option("--votes", metavar="CSV", help="FER+ votes, if not beside fer2013.csv.")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="P=WEIGHT", help="More annotated faces, for landmarks; may be repeated."),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the faces.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Faces a step.")] = None,
@@ -46,7 +56,18 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from DIR's checkpoint.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train a network from scratch by its recipe; options change single settings of it."""
+    """Train a model from scratch by its recipe; options change single settings of it."""
+    if name == "landmarks68_trees":
+        network_only = {
+            "--votes": votes,
+            "--epochs": epochs,
+            "--batch-size": batch_size,
+            "--learning-rate": learning_rate,
+        }
+        _refuse(name, network_only)
+        _train_trees(path, also or [], out, seed=seed, threads=threads, resume=resume, quiet=quiet)
+        return
+    _refuse(name, {"--also": also})
     if importlib.util.find_spec("torch") is None:
         raise typer.BadParameter('training needs torch: pip install "ferkern[train]"', param_hint="train")
     from ferkern.data import read_faces
@@ -70,6 +91,26 @@ def train(
     for what, evaluation in (("all", result.evaluation), ("without twins", result.without_twins)):
         if evaluation is not None:
             typer.echo(f"accuracy, {what}: {100 * evaluation.accuracy:.2f} % of {evaluation.n}")
+
+
+def _refuse(name: str, options: Mapping[str, object]) -> None:
+    """Options that a model has no use for are errors, not forgotten."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise typer.BadParameter(f"{name} has no option {', '.join(given)}")
+
+
+def _train_trees(
+    path: Path, also: list[str], out: Path, *, seed: int | None, threads: int | None, resume: bool, quiet: bool
+) -> None:
+    from ferkern.cli.train_landmarks import train_trees
+    from ferkern.config import config
+
+    try:
+        with config(threads=threads) if threads is not None else nullcontext():
+            train_trees(path, also, out, seed=seed, resume=resume, quiet=quiet)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _run(config: TrainConfig, faces: FaceSet, out: Path, *, resume: bool, quiet: bool) -> Result:

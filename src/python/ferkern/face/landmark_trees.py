@@ -1,5 +1,9 @@
 """Landmarks by a cascade of regression trees: ferkern's own model, and dlib's ``shape_predictor`` files.
 
+A model of ferkern's looks twice. The first look starts at the mean shape in the box. The second one starts at the mean
+shape laid on the first answer by a similarity, turned a little to the left and to the right, and gives the mean of
+both: what a start leaves of its own in the answer cancels, and faces that are turned far begin anew from near.
+
 Source: Kazemi and Sullivan, "One millisecond face alignment with an ensemble of regression trees", CVPR 2014.
 """
 
@@ -16,17 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferkern import _core, image
+from ferkern.config import config
 from ferkern.errors import ModelError
+from ferkern.face import similarity
 from ferkern.models import store
 from ferkern.models import tensors as tensor_file
 
-__all__ = ["Crop", "LandmarkTrees", "TreeTables", "cut", "read", "save"]
+__all__ = ["Crop", "LandmarkTrees", "TreeTables", "cut", "holds_trees", "read", "save"]
 
 FORMAT_VERSION = 1
 _KEY = "ferkern"
 _DTYPES = ("F32", "F16", "I8", "U8", "I16", "U16")
 _MAX_BYTES = 1 << 30
 _MAX_SIDE = 1024
+_TURN = 0.1  # radians between the second look's starts and the first answer; chosen on validation faces
 
 Float64 = NDArray[np.float64]
 
@@ -170,6 +177,18 @@ def read(path: Path) -> TreeTables:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
+def holds_trees(path: Path) -> bool:
+    """Whether a file is of this module's kind: dlib's by its name, ferkern's by its header."""
+    if path.suffix.lower() == ".dat":
+        return True
+    try:
+        with open(path, "rb") as file:
+            _head(tensor_file.read_header(file, _DTYPES).metadata)
+    except (ModelError, OSError):
+        return False
+    return True
+
+
 def _head(metadata: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(metadata.get(_KEY), str):
         raise ModelError(f"header has no key {_KEY!r} in its __metadata__; not a file of ferkern's")
@@ -229,14 +248,23 @@ class LandmarkTrees:
         What a model of ferkern's looks at; None for dlib's, which look at the picture itself.
     """
 
-    def __init__(self, trees: _core.Trees, crop: Crop | None, name: str) -> None:
+    def __init__(
+        self, trees: _core.Trees, tables: TreeTables | None, name: str, looks: int, threads: int | None
+    ) -> None:
+        if looks not in (1, 2):
+            raise ValueError(f"looks is {looks}; a model looks 1 or 2 times")
         self._trees = trees
-        self.crop = crop
+        self._mean = None if tables is None else tables.mean.astype(np.float64)
+        self._looks = looks
+        self._threads = threads
+        self.crop = None if tables is None else tables.crop
         self.name = name
         self.points = trees.points
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str] = "landmarks68_trees") -> LandmarkTrees:
+    def load(
+        cls, name_or_path: str | os.PathLike[str] = "landmarks68_trees", *, looks: int = 2, threads: int | None = None
+    ) -> LandmarkTrees:
         """Load a model.
 
         Parameters
@@ -244,11 +272,15 @@ class LandmarkTrees:
         name_or_path
             ``"landmarks68_trees"``, which comes with the package; a ``.safetensors`` file that the trainer wrote; or a
             ``.dat`` file of dlib's ``shape_predictor``.
+        looks
+            1 or 2, of a model of ferkern's; dlib's always looks once, as dlib does.
+        threads
+            Threads of one call; None: as many as the process may use.
 
         Raises
         ------
         ValueError
-            If there is neither a shipped model nor a file of that name.
+            If there is neither a shipped model nor a file of that name, or `looks` is another number.
         ModelError
             If the file is damaged; the message names what is wrong, and in a dlib file at which byte.
         """
@@ -256,19 +288,19 @@ class LandmarkTrees:
         file = store.files().get(name)
         if file is not None:
             with resources.as_file(file) as path:
-                return cls.from_tables(read(path), name)
+                return cls.from_tables(read(path), name, looks=looks, threads=threads)
         path = Path(name)
         if not path.is_file():
             raise ValueError(f"name_or_path: {name!r} is neither a file nor a shipped model (landmarks68_trees)")
         if path.suffix.lower() == ".dat":
-            return cls(_read_dlib(path), None, name)
-        return cls.from_tables(read(path), name)
+            return cls(_read_dlib(path), None, name, 1, threads)
+        return cls.from_tables(read(path), name, looks=looks, threads=threads)
 
     @classmethod
-    def from_tables(cls, tables: TreeTables, name: str) -> LandmarkTrees:
+    def from_tables(cls, tables: TreeTables, name: str, *, looks: int = 2, threads: int | None = None) -> LandmarkTrees:
         """A model from its arrays."""
         try:
-            return cls(tables.native(), tables.crop, name)
+            return cls(tables.native(), tables, name, looks, threads)
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
 
@@ -290,23 +322,43 @@ class LandmarkTrees:
         TypeError, ValueError
             The picture is not uint8 [H, W]; the boxes have another shape, or one has no size.
         """
+        if gray.dtype != np.uint8:
+            raise TypeError(f"gray must be uint8, is {gray.dtype}")
+        if gray.ndim != 2 or gray.size == 0:
+            raise ValueError(f"gray: shape {list(gray.shape)}, expected [H, W] with pixels")
         places: Float64 = np.asarray(boxes, np.float64)
         if places.ndim != 2 or places.shape[1] != 4:
             raise ValueError(f"boxes: shape {list(places.shape)}, expected [n, 4]")
         if not (np.isfinite(places).all() and (places[:, 2:] > 0).all()):
             raise ValueError(f"boxes: {places.tolist()}, expected finite numbers and sizes above 0")
-        if self.crop is None:
-            return self._on_picture(gray, places)
         if len(places) == 0:
             return np.zeros((0, self.points, 2), np.float32)
-        crops, squares = cut(gray, places, self.crop)
-        step = (squares[:, 2:] / self.crop.side)[:, :, None]
+        with config(threads=self._threads):
+            return self._on_picture(gray, places) if self.crop is None else self._on_crops(gray, places, self.crop)
+
+    def _on_crops(self, gray: NDArray[np.uint8], boxes: Float64, crop: Crop) -> NDArray[np.float32]:
+        crops, squares = cut(gray, boxes, crop)
+        step = (squares[:, 2:] / crop.side)[:, :, None]
         # Pixel i of a crop has its centre at left + (i + 1/2) step - 1/2 of the picture's pixels.
-        larger = places[:, 2:].max(axis=1, keepdims=True)
-        corners = (places[:, :2] + places[:, 2:] / 2 - larger / 2 - squares[:, :2]) / step[:, 0] - 0.5
+        larger = boxes[:, 2:].max(axis=1, keepdims=True)
+        corners = (boxes[:, :2] + boxes[:, 2:] / 2 - larger / 2 - squares[:, :2]) / step[:, 0] - 0.5
         frames = np.column_stack([corners, np.repeat(larger / step[:, 0], 2, axis=1)])
-        found = self._trees.run(crops, frames, None)
+        found: NDArray[np.floating[Any]] = self._trees.run(crops, frames, None)
+        if self._looks == 2 and self._mean is not None:
+            found = self._second_look(crops, frames, found)
         return ((found + 0.5) * step - 0.5 + squares[:, None, :2]).astype(np.float32)
+
+    def _second_look(self, crops: NDArray[np.uint8], frames: Float64, found: NDArray[np.floating[Any]]) -> Float64:
+        """Points [n, P, 2] in the crops' pixels, from those of the first look."""
+        assert self._mean is not None
+        mean = np.broadcast_to(self._mean, found.shape)
+        laid = similarity.fit(mean, (found - frames[:, None, :2]) / frames[:, None, 2:])
+        total = np.zeros(found.shape)
+        for angle in (-_TURN, _TURN):
+            turn = image.similarity(1.0, angle, center=tuple(self._mean.mean(axis=0)))
+            starts = similarity.apply(laid, similarity.apply(turn, mean))
+            total += self._trees.run(crops, frames, starts.astype(np.float32))
+        return total / 2
 
     def _on_picture(self, gray: NDArray[np.uint8], boxes: Float64) -> NDArray[np.float32]:
         """As dlib does it: look-ups in the picture itself; a rectangle's right and bottom pixels belong to it."""
@@ -314,8 +366,6 @@ class LandmarkTrees:
         frames[:, 2:] -= 1
         if (frames[:, 2:] <= 0).any():
             raise ValueError(f"boxes: {boxes.tolist()}, a dlib model needs boxes of more than one pixel")
-        if np.ndim(gray) != 2:
-            raise ValueError(f"gray: shape {list(np.shape(gray))}, expected [H, W]")
         return self._trees.run(gray, frames, None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +38,8 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None) -> Landma
     Parameters
     ----------
     model
-        ``"network"``, the one that comes with the package; or the path of a `.safetensors` file of a landmark network.
+        ``"trees"`` or ``"network"``, which come with the package; or a file: a landmark network's or landmark trees'
+        (`.safetensors`), or one of dlib's ``shape_predictor`` (`.dat`).
     threads
         Threads of one call; None: as many as the process may use.
 
@@ -49,5 +51,8 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None) -> Landma
         The file is damaged.
     """
     from ferkern.face.landmark_network import LandmarkNetwork
+    from ferkern.face.landmark_trees import LandmarkTrees, holds_trees
 
+    if model == "trees" or holds_trees(Path(model)):
+        return LandmarkTrees.load("landmarks68_trees" if model == "trees" else model, threads=threads)
     return LandmarkNetwork("landmarks68_net" if model == "network" else model, threads=threads)
