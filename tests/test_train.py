@@ -254,6 +254,70 @@ def test_another_networks_checkpoint_and_a_damaged_one_are_refused(tmp_path: Pat
         Trainer(_config(epochs=2), _faces(), tmp_path, resume=True)
 
 
+def test_a_run_may_start_from_trained_weights_and_go_straight_to_the_second_cycle(tmp_path: Path) -> None:
+    second = SecondCycle(epochs=1, learning_rate=1e-9, augmentation=STILL)
+    config = _config(epochs=0, start="fer_2conv", second=second)
+    trainer = Trainer(config, _faces(), tmp_path)
+    network = trainer.run()
+    assert [record.epoch for record in trainer.history] == [1]
+    for name, tensor in models.load("fer_2conv").weights.items():
+        np.testing.assert_allclose(network.weights[name], tensor, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, is 0"),
+        ({"start": "fer_small"}, "start: 'fer_small' holds 'fer_small', the network is 'fer_2conv'"),
+        ({"second": SecondCycle(aligned=1.5)}, r"second\.aligned must be in 0\.\.1, is 1\.5"),
+    ],
+)
+def test_starts_and_shares_that_cannot_be_are_refused(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        Trainer(_config(**changes), _faces(), tmp_path)
+
+
+def test_aligned_faces_are_shown_in_the_second_cycle_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = _faces()
+    shown: list[tuple[bool, bool]] = []
+
+    def watch(x: torch.Tensor, *rest: object, **options: object) -> torch.Tensor:
+        white = x.flatten(1).min(dim=1).values == 255
+        shown.append((bool(white.any()), bool(white.all())))
+        return augment(x, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ferkern.train.loop.upright", lambda images: np.full_like(images, 255))
+    monkeypatch.setattr("ferkern.train.loop.augment", watch)
+    second = SecondCycle(epochs=1, aligned=0.5, augmentation=STILL)
+    trainer = Trainer(_config(epochs=1, second=second), faces, tmp_path)
+    trainer.run()
+    first, later = shown[: trainer.steps], shown[trainer.steps :]
+    assert all(some is False for some, _ in first)
+    assert all(some and not every for some, every in later)
+
+
+def test_turned_faces_are_laid_upright() -> None:
+    from ferkern import image
+    from ferkern.face.detect import Detector
+    from ferkern.face.expression import crop
+    from ferkern.train.align import upright
+
+    skimage_data = pytest.importorskip("skimage.data")
+    gray = image.to_gray(skimage_data.astronaut())
+    face = crop(gray, Detector.load().detect(gray).boxes[:1].astype(np.float64))[0]
+    angle = np.deg2rad(15)
+    c, s = np.cos(angle), np.sin(angle)
+    about_middle = np.array([[c, -s, 23.5 - 23.5 * c + 23.5 * s], [s, c, 23.5 - 23.5 * s - 23.5 * c]])
+    turned = image.warp(face, about_middle, (48, 48), border="replicate")
+    straight, back = upright(np.stack([face, turned]))
+
+    def likeness(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.corrcoef(a[8:40, 8:40].ravel(), b[8:40, 8:40].ravel())[0, 1])
+
+    assert likeness(straight, back) > 0.9
+    assert likeness(straight, back) > likeness(face, turned) + 0.2
+
+
 def test_settings_go_to_plain_values_and_back() -> None:
     config = recipe("fer_small", epochs=3, seed=None)
     assert config.epochs == 3

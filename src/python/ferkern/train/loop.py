@@ -67,6 +67,8 @@ class Trainer:
         train, held_out = split_held_out(faces, config.held_out, seed=config.seed)
         self.train_faces, self.held_out_faces = train, held_out
         network = load(config.start) if config.start else build(config.network, seed=config.seed)
+        if network.name != config.network:
+            raise ValueError(f"start: {config.start!r} holds {network.name!r}, the network is {config.network!r}")
         self.epsilon = float(network.preprocessing.get("epsilon", 1.0))
         self.module = GraphModule(network).to(memory_format=torch.channels_last)
         self.average = WeightAverage(self.module, decay=config.average_decay)
