@@ -13,14 +13,12 @@ from ferkern import pictures
 recognizer = fk.Recognizer()  # loaded and planned once
 counts: Counter[str] = Counter()
 smiles: list[tuple[float, Path]] = []
-for path in pictures.find(Path(sys.argv[1])):
-    try:
-        faces = recognizer(path)
-    except ValueError as error:  # damaged, or no picture: the message says which and why
-        print(error, file=sys.stderr)
+for done in recognizer.stream(pictures.find(Path(sys.argv[1]))):
+    if done.error:  # damaged, or no picture: the message says which and why
+        print(done.error, file=sys.stderr)
         continue
-    counts.update(face.emotion for face in faces)
-    smiles += [(face.probabilities["happy"], path) for face in faces]
+    counts.update(face.emotion for face in done.faces)
+    smiles += [(face.probabilities["happy"], done.source) for face in done.faces]
 
 for emotion, count in counts.most_common():
     print(f"{emotion:9} {count:5}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ferkern import draw, pictures
 from ferkern.chart import confusion_picture
 from ferkern.evaluate import score
+from ferkern.face import similarity
+from ferkern.face.align import TEMPLATE
+from ferkern.face.expression import frame
 from ferkern.face.pipeline import Face
 from ferkern.models import CLASSES
 
@@ -80,6 +85,50 @@ def test_side_by_side() -> None:
 def test_unknown_classes_are_drawn_too() -> None:
     other = Face(box=(10, 10, 50, 50), score=1.0, emotion="contempt", probabilities={"contempt": 0.9, "calm": 0.1})
     assert draw.annotate(gray(100, 100), [other, other]).width >= 900
+
+
+def points_in(box: tuple[float, float, float, float]) -> np.ndarray:
+    return similarity.apply(frame(np.array([box])), TEMPLATE[None])[0].astype(np.float32)
+
+
+def test_landmarks_lie_where_they_are() -> None:
+    """Changed pixels, less those of the same picture without landmarks: every point is marked, nothing far from one."""
+    plain = face(300, 300, 400)
+    marked = replace(plain, landmarks=points_in(plain.box))
+    without, with_points = (np.asarray(draw.annotate(gray(1000, 1000), [f], cards=False)) for f in (plain, marked))
+    y, x = np.nonzero(np.abs(without.astype(int) - with_points).max(axis=2) > 8)
+    assert marked.landmarks is not None
+    distances = np.hypot(x - marked.landmarks[:, :1], y - marked.landmarks[:, 1:])
+    assert distances.min(axis=1).max() < 2  # each point has its dot
+    assert distances.min(axis=0).max() < 40  # lines join neighbours
+    assert 1000 < len(x) < 20_000
+
+
+@pytest.mark.parametrize("change", [1e30, -1e30, np.nan, -500.0, 5000.0])
+def test_landmarks_anywhere(change: float) -> None:
+    plain = face(300, 300, 200)
+    spoilt = replace(plain, landmarks=points_in(plain.box) + np.float32(change))
+    partly = points_in(plain.box)
+    partly[3] = change
+    images = [draw.annotate(gray(1000, 900), [f]) for f in (plain, spoilt, replace(plain, landmarks=partly))]
+    assert images[0].size == images[1].size == images[2].size
+    np.testing.assert_array_equal(np.asarray(images[0]), np.asarray(images[1]))
+
+
+@pytest.mark.parametrize("side", [8.0, 60.0, 3900.0])
+def test_landmarks_at_any_size(side: float) -> None:
+    small = face(20, 30, side)
+    image = draw.annotate(gray(4000, 4000), [replace(small, landmarks=points_in(small.box), smile=0.3)])
+    assert image.width >= 4000
+
+
+def test_smile_stands_on_the_card() -> None:
+    images = [
+        np.asarray(draw.annotate(gray(900, 900), [replace(face(300, 300, 200), smile=s)])) for s in (None, 0.0, 1.0)
+    ]
+    teal = [len(colored(image, draw.OTHER)[0]) for image in images]
+    assert teal[0] == teal[1] == 0
+    assert teal[2] > 500
 
 
 def test_confusion_picture() -> None:

@@ -50,5 +50,14 @@ def test_own_detector() -> None:
     assert "happy" in run("own_detector.py", PORTRAIT, 177, 66, 95, 95)
 
 
+def test_own_head() -> None:
+    assert "light 0." in run("own_head.py", PORTRAIT)
+
+
 def test_every_example_is_run() -> None:
-    assert sorted(p.name for p in EXAMPLES.glob("*.py")) == ["album.py", "own_detector.py", "photo.py"]
+    assert sorted(p.name for p in EXAMPLES.glob("*.py")) == [
+        "album.py",
+        "own_detector.py",
+        "own_head.py",
+        "photo.py",
+    ]

@@ -187,9 +187,16 @@ def test_results_may_be_arrays(astronaut: np.ndarray) -> None:
         def __call__(self, faces: FaceBatch) -> np.ndarray:
             return np.array([[31.5, 2.0]] * len(faces), np.float32)
 
-    (face,) = fk.recognize(astronaut, detector=FixedDetector([BOX]), heads=[Age()])
+    class Mood:
+        name = "mood"
+
+        def __call__(self, faces: FaceBatch) -> list[dict[str, Any]]:
+            return [{"calm": np.float32(0.5), "why": (np.int64(1), "eyes")}] * len(faces)
+
+    (face,) = fk.recognize(astronaut, detector=FixedDetector([BOX]), heads=[Age(), Mood()])
     assert face.extra["age"].tolist() == [31.5, 2.0]
-    assert json.loads(json.dumps(face.to_dict()))["extra"] == {"age": [31.5, 2.0]}
+    plain = json.loads(json.dumps(face.to_dict()))["extra"]
+    assert plain == {"age": [31.5, 2.0], "mood": {"calm": 0.5, "why": [1, "eyes"]}}
 
 
 class Says:

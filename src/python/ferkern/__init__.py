@@ -12,15 +12,27 @@ from ferkern._core import __version__
 from ferkern.config import config
 
 if TYPE_CHECKING:
-    from ferkern.errors import ModelError
-    from ferkern.face.pipeline import Face, Recognizer, recognize
+    from ferkern.errors import ModelError, StageError
+    from ferkern.face.pipeline import Face, FaceBatch, Recognizer, recognize
     from ferkern.models import load
 
-__all__ = ["Face", "ModelError", "Recognizer", "__version__", "config", "load", "recognize"]
+__all__ = [
+    "Face",
+    "FaceBatch",
+    "ModelError",
+    "Recognizer",
+    "StageError",
+    "__version__",
+    "config",
+    "load",
+    "recognize",
+]
 
 _HOME = {
     "Face": "ferkern.face.pipeline",
+    "FaceBatch": "ferkern.face.pipeline",
     "ModelError": "ferkern.errors",
+    "StageError": "ferkern.errors",
     "Recognizer": "ferkern.face.pipeline",
     "load": "ferkern.models",
     "recognize": "ferkern.face.pipeline",

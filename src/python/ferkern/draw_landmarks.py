@@ -48,11 +48,9 @@ def draw_landmarks(image: PILImage, points: NDArray[np.floating], size: float) -
 
     if not np.isfinite(points).all():
         return
-    low, high = np.floor(points.min(axis=0) - size * 0.1), np.ceil(points.max(axis=0) + size * 0.1)
-    low, high = (
-        np.maximum(low, 0).astype(np.int64),
-        np.minimum(high, (image.width - 1, image.height - 1)).astype(np.int64),
-    )
+    last = np.array([image.width - 1, image.height - 1])
+    low = np.clip(np.floor(points.min(axis=0) - size * 0.1), 0, last + 1).astype(np.int64)
+    high = np.clip(np.ceil(points.max(axis=0) + size * 0.1), -1, last).astype(np.int64)
     width, height = (high - low + 1).tolist()
     if width < 1 or height < 1:
         return

@@ -77,8 +77,14 @@ class Face:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's own."""
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+    """NumPy's numbers and arrays as Python's own, in lists and dicts too."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
