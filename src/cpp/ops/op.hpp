@@ -57,6 +57,7 @@ template <class Rows> Registration register_rows(const char* op, const Rows& row
 
 template <class Rows> Registration register_device_rows(const char* op, const Rows& rows) {
     std::vector<KernelInfo> infos;
+    infos.reserve(rows.size());
     for (const auto& row : rows) {
         infos.push_back({op, row.name, row.target});
     }

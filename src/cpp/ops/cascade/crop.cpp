@@ -22,8 +22,9 @@ Taps taps(double origin, double side, std::int32_t size, std::int32_t limit) {
         t.first.push_back(static_cast<std::int32_t>(t.at.size()));
         for (double p = std::floor(from); p < to; p += 1.0) {
             const double cover = std::min(to, p + 1.0) - std::max(from, p);
-            if (cover <= 0.0)
+            if (cover <= 0.0) {
                 continue;
+            }
             t.at.push_back(static_cast<std::int32_t>(std::clamp(p, 0.0, static_cast<double>(limit - 1))));
             t.weight.push_back(static_cast<float>(cover / (2.0 * reach)));
         }
@@ -46,8 +47,9 @@ void crop(const Image& image, const SquareBox& box, std::int32_t size, float* ou
             for (std::int32_t i = 0; i < size; ++i) {
                 const auto column = static_cast<std::size_t>(i);
                 float sum = 0.0F;
-                for (std::int32_t j = x.first[column]; j < x.first[column] + x.count[column]; ++j)
+                for (std::int32_t j = x.first[column]; j < x.first[column] + x.count[column]; ++j) {
                     sum += x.weight[static_cast<std::size_t>(j)] * source[x.at[static_cast<std::size_t>(j)]];
+                }
                 target[i] += y.weight[tap] * sum;
             }
         }
@@ -63,8 +65,9 @@ void standardise(float* values, std::int32_t count) {
     }
     const double mean = sum / count, deviation = std::sqrt(std::max(squares / count - mean * mean, 0.0));
     const double scale = 1.0 / (deviation + floor);
-    for (std::int32_t i = 0; i < count; ++i)
+    for (std::int32_t i = 0; i < count; ++i) {
         values[i] = static_cast<float>((values[i] - mean) * scale);
+    }
 }
 
 } // namespace fk::cascade

@@ -34,28 +34,32 @@ template <class V, class Where> inline typename V::I block_sum(const Where& w, c
 template <class V, class Where> inline typename V::F haar_value(const Where& w, const FlatNode& n, typename V::F norm) {
     typename V::F value = V::add(V::mul(V::set(n.weights[0]), V::to_float(block_sum<V>(w, n, n.corners))),
                                  V::mul(V::set(n.weights[1]), V::to_float(block_sum<V>(w, n, n.corners + 4))));
-    if (n.rects == 3)
+    if (n.rects == 3) {
         value = V::add(value, V::mul(V::set(n.weights[2]), V::to_float(block_sum<V>(w, n, n.corners + 8))));
+    }
     return V::mul(value, norm);
 }
 
 template <class V, class Where> inline typename V::I lbp_code(const Where& w, const FlatNode& n) {
     typename V::I g[16];
-    for (int i = 0; i < 16; ++i)
+    for (int i = 0; i < 16; ++i) {
         g[i] = w.at(n, n.corners[i]);
+    }
     const auto cell = [&g](int i) { return V::add(V::sub(V::sub(g[i], g[i + 1]), g[i + 4]), g[i + 5]); };
     const typename V::I middle = cell(5);
     constexpr int around[8] = {0, 1, 2, 6, 10, 9, 8, 4}; // clockwise from the upper left; the first is the high bit
     typename V::I code = V::zero();
-    for (int i = 0; i < 8; ++i)
+    for (int i = 0; i < 8; ++i) {
         code = V::or_if_not_less(code, cell(around[i]), middle, 128 >> i);
+    }
     return code;
 }
 
 template <class V, class Where>
 inline typename V::F stump(const Program& p, const Where& w, const FlatNode& n, typename V::F norm) {
-    if (p.lbp != 0)
+    if (p.lbp != 0) {
         return V::gather(p.tables + n.table, lbp_code<V>(w, n));
+    }
     return V::choose(V::less(haar_value<V>(w, n, norm), V::set(n.threshold)), V::set(n.left_value), V::set(n.right_value));
 }
 
@@ -63,24 +67,28 @@ inline typename V::F stump(const Program& p, const Where& w, const FlatNode& n, 
 template <class V, class Where>
 inline typename V::F tree(const Program& p, const Where& w, const FlatTree& t, typename V::F norm) {
     typename V::M reach[cascade::max_tree_nodes];
-    for (int i = 0; i < t.node_count; ++i)
+    for (int i = 0; i < t.node_count; ++i) {
         reach[i] = (i == 0) ? V::all() : V::none();
+    }
     typename V::F result = V::set(0.0F);
     for (int i = 0; i < t.node_count; ++i) {
-        if (!V::any(reach[i]))
+        if (!V::any(reach[i])) {
             continue;
+        }
         const FlatNode& n = p.nodes[t.first_node + i];
         const typename V::M left = (p.lbp != 0) ? V::less(V::set(0.5F), V::gather(p.tables + n.table, lbp_code<V>(w, n)))
                                                 : V::less(haar_value<V>(w, n, norm), V::set(n.threshold));
         const typename V::M went_left = V::both(reach[i], left), went_right = V::first_only(reach[i], left);
-        if (n.left > 0)
+        if (n.left > 0) {
             reach[n.left] = V::either(reach[n.left], went_left);
-        else
+        } else {
             result = V::choose(went_left, V::set(p.leaves[t.first_leaf - n.left]), result);
-        if (n.right > 0)
+        }
+        if (n.right > 0) {
             reach[n.right] = V::either(reach[n.right], went_right);
-        else
+        } else {
             result = V::choose(went_right, V::set(p.leaves[t.first_leaf - n.right]), result);
+        }
     }
     return result;
 }
@@ -89,15 +97,18 @@ inline typename V::F tree(const Program& p, const Where& w, const FlatTree& t, t
 template <class V, class Where>
 inline uint32_t stage_passes(const Program& p, const Where& w, int32_t stage, typename V::F norm, typename V::D& vote) {
     const FlatStage& s = p.stages[stage];
-    if (p.cumulative == 0)
+    if (p.cumulative == 0) {
         vote = V::zero_votes();
+    }
     if (p.stumps != 0) {
         const FlatNode* nodes = p.nodes + s.first_tree;
-        for (int32_t i = 0; i < s.tree_count; ++i)
+        for (int32_t i = 0; i < s.tree_count; ++i) {
             vote = V::add_votes(vote, stump<V>(p, w, nodes[i], norm));
+        }
     } else {
-        for (int32_t i = 0; i < s.tree_count; ++i)
+        for (int32_t i = 0; i < s.tree_count; ++i) {
             vote = V::add_votes(vote, tree<V>(p, w, p.trees[s.first_tree + i], norm));
+        }
     }
     return V::votes_reach(vote, static_cast<double>(s.threshold));
 }
@@ -130,20 +141,24 @@ template <class V> inline int32_t scan_block(const Program& p, const Strip& s, i
                                              const Survivors& out, int32_t kept) {
     uint32_t valid = lanes_in;
     typename V::F norm = V::set(1.0F);
-    if (p.lbp == 0)
+    if (p.lbp == 0) {
         norm = contrast<V>(p, s, at, valid);
+    }
     typename V::D vote = V::zero_votes();
     const Beside<V> beside{s.sum + at, s.tilted + at};
     valid &= lanes_in;
     uint32_t passed = 0;
-    if (valid != 0)
+    if (valid != 0) {
         passed = stage_passes<V>(p, beside, 0, norm, vote) & valid;
+    }
     uint32_t alive = passed & visited_lanes(valid & ~passed, V::lanes, skip);
     int32_t stage = 1;
-    while (stage < p.stage_count && __builtin_popcount(alive) >= V::dense_lanes)
+    while (stage < p.stage_count && __builtin_popcount(alive) >= V::dense_lanes) {
         alive &= stage_passes<V>(p, beside, stage++, norm, vote);
-    if (alive == 0)
+    }
+    if (alive == 0) {
         return kept;
+    }
     alignas(64) float norms[V::lanes];
     alignas(64) double votes[V::lanes];
     V::store(norms, norm);

@@ -36,19 +36,22 @@ std::vector<std::size_t> partition(const std::vector<Rect>& boxes, double epsilo
     for (std::size_t i = 0; i < n; ++i) {
         const Rect& a = boxes[order[i]];
         const double reach = epsilon * (a.width + a.height) * 0.5;
-        for (std::size_t j = i + 1; j < n && boxes[order[j]].x - a.x <= reach; ++j)
+        for (std::size_t j = i + 1; j < n && boxes[order[j]].x - a.x <= reach; ++j) {
             if (similar(a, boxes[order[j]], epsilon)) {
                 const std::size_t p = root_of(parent, order[i]), q = root_of(parent, order[j]);
-                if (p != q)
+                if (p != q) {
                     parent[std::max(p, q)] = std::min(p, q);
+                }
             }
+        }
     }
     std::vector<std::size_t> label(n, n), result(n);
     classes = 0;
     for (std::size_t i = 0; i < n; ++i) {
         const std::size_t root = root_of(parent, i);
-        if (label[root] == n)
+        if (label[root] == n) {
             label[root] = classes++;
+        }
         result[i] = label[root];
     }
     return result;
@@ -105,10 +108,12 @@ void group_rectangles(std::vector<Rect>& boxes, std::int32_t threshold, double e
     votes.clear();
     for (std::size_t i = 0; i < groups.size(); ++i) {
         bool keep = true;
-        for (std::size_t j = 0; j < groups.size() && keep; ++j)
+        for (std::size_t j = 0; j < groups.size() && keep; ++j) {
             keep = i == j || !swallowed(means[i], groups[i].count, means[j], groups[j].count, epsilon);
-        if (!keep)
+        }
+        if (!keep) {
             continue;
+        }
         boxes.push_back(means[i]);
         counts.push_back(groups[i].count);
         votes.push_back(groups[i].vote);

@@ -27,8 +27,9 @@ Axis::Axis(std::int32_t source, std::int32_t target) : at(up(target)), weight(up
 LevelRows::LevelRows(const Image& image, std::int32_t width, std::int32_t height, const Leaves& leaves)
     : image_(image), width_(width), height_(height), leaves_(leaves), x_(image.width, width), y_(image.height, height),
       source_(up(image.width + padding)), level_(up(width + padding)) {
-    for (auto& line : lines_)
+    for (auto& line : lines_) {
         line.assign(up(width + padding), 0);
+    }
     taps_.resize(up((width + 7) / 8 * 2));
     for (std::int32_t i = 0; i < static_cast<std::int32_t>(taps_.size()); ++i) {
         ResizeTap& t = taps_[up(i)];
@@ -70,10 +71,11 @@ const std::int32_t* LevelRows::horizontal(std::int32_t source_row) {
             std::memcpy(source_.data(), row, up(image_.width));
             row = source_.data();
         }
-        if (taps_.empty())
+        if (taps_.empty()) {
             horizontal_far(row, out);
-        else
+        } else {
             leaves_.resize_row(row, taps_.data(), width_, out);
+        }
         held_[slot] = source_row;
     }
     return lines_[slot].data();
@@ -97,10 +99,12 @@ StripBuffer::StripBuffer(std::int32_t max_width, std::int32_t rows, bool squares
     : half_(((max_width + 1) / 2 + 1 + padding) / 16 * 16), stride_(2 * half_ + padding), capacity_(rows) {
     const std::size_t size = up(stride_) * up(rows) + up(padding);
     sum_.assign(size, 0);
-    if (squares)
+    if (squares) {
         square_.assign(size, 0);
-    if (tilted)
+    }
+    if (tilted) {
         tilted_.assign(size, 0);
+    }
 }
 
 void StripBuffer::start(std::int32_t width, bool split) {
@@ -109,20 +113,24 @@ void StripBuffer::start(std::int32_t width, bool split) {
     held_ = 1;
     pushed_ = 0;
     std::fill_n(sum_.begin(), stride_, 0);
-    if (!square_.empty())
+    if (!square_.empty()) {
         std::fill_n(square_.begin(), stride_, 0U);
-    if (tilted_.empty())
+    }
+    if (tilted_.empty()) {
         return;
+    }
     std::fill_n(tilted_.begin(), stride_, 0);
-    for (auto& line : tilted_above_)
+    for (auto& line : tilted_above_) {
         line.assign(up(width + 2), 0);
+    }
     pixels_above_.assign(up(width + 2), 0);
 }
 
 void StripBuffer::drop(std::int32_t rows) {
     const auto move = [&](auto& v) {
-        if (!v.empty())
+        if (!v.empty()) {
             std::memmove(v.data(), v.data() + up(rows) * up(stride_), up(held_ - rows) * up(stride_) * sizeof(v[0]));
+        }
     };
     move(sum_);
     move(square_);
@@ -134,8 +142,9 @@ void StripBuffer::push(const std::uint8_t* pixels, const Leaves& leaves) {
     const std::size_t above = up(held_ - 1) * up(stride_), here = up(held_) * up(stride_);
     leaves.integral_row(pixels, width_, split_ ? half_ : 0, sum_.data() + above, sum_.data() + here,
                         square_.empty() ? nullptr : square_.data() + above, square_.empty() ? nullptr : square_.data() + here);
-    if (!tilted_.empty())
+    if (!tilted_.empty()) {
         push_tilted(pixels);
+    }
     ++held_;
     ++pushed_;
 }
@@ -153,8 +162,9 @@ void StripBuffer::push_tilted(const std::uint8_t* pixels) {
         row[up(x)] = last[up(x - 1)] + right - before[up(x)] + pixels[x - 1] + pixels_above_[up(x - 1)];
     }
     std::int32_t* out = tilted_.data() + up(held_) * up(stride_);
-    for (std::int32_t x = 0; x <= width_; ++x)
+    for (std::int32_t x = 0; x <= width_; ++x) {
         out[split_ ? x / 2 + (x % 2) * half_ : x] = static_cast<std::int32_t>(static_cast<std::uint32_t>(row[up(x)]));
+    }
     before = std::move(last);
     last = std::move(row);
     std::copy_n(pixels, width_, pixels_above_.begin());

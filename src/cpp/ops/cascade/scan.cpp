@@ -40,8 +40,9 @@ Level level_of(const Cascade& c, const Params& p, const Image& image, const std:
     const std::int32_t stripes = (std::max(level(0).width + 1 - c.window_width, 0) + 31) / 32;
     l.columns = (across + l.step - 1) / l.step;
     l.bottom = 0;
-    if (stripes > 0)
+    if (stripes > 0) {
         l.bottom = std::min(stripes * std::max((down / l.step + stripes - 1) / stripes, 1) * l.step, down);
+    }
     return l;
 }
 
@@ -59,8 +60,9 @@ void place_rect(const StripBuffer& b, const Rect& r, bool tilted, bool split, st
                                    {tilted ? x - h : x + w, tilted ? y + h : y},
                                    {tilted ? x + w : x, tilted ? y + w : y + h},
                                    {tilted ? x + w - h : x + w, tilted ? y + w + h : y + h}};
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 4; ++i) {
         corners[i] = b.place(at[i][0], at[i][1], split);
+    }
 }
 
 FlatNode flat_node(const Cascade& c, const Node& n, const Tree& t, const StripBuffer& b, bool split) {
@@ -77,15 +79,17 @@ FlatNode flat_node(const Cascade& c, const Node& n, const Tree& t, const StripBu
     }
     if (c.kind == FeatureKind::lbp) {
         const Rect& r = f.rects[0];
-        for (std::int32_t i = 0; i < 16; ++i)
+        for (std::int32_t i = 0; i < 16; ++i) {
             out.corners[i] = b.place(r.x + (i % 4) * r.width, r.y + (i / 4) * r.height, split);
+        }
         return out;
     }
     out.rects = (f.weights[2] != 0.0F) ? 3 : 2;
     for (int r = 0; r < out.rects; ++r) {
         out.weights[r] = f.weights[r];
-        if (r == 0 || f.weights[r] != 0.0F)
+        if (r == 0 || f.weights[r] != 0.0F) {
             place_rect(b, f.rects[r], f.tilted != 0, split, out.corners + 4 * r);
+        }
     }
     return out;
 }
@@ -95,11 +99,13 @@ Flat flatten(const Cascade& c, const StripBuffer& b, bool split) {
     f.nodes.reserve(c.nodes.size());
     for (const Tree& t : c.trees) {
         f.trees.push_back({static_cast<std::int32_t>(f.nodes.size()), t.node_count, t.first_leaf});
-        for (std::int32_t i = 0; i < t.node_count; ++i)
+        for (std::int32_t i = 0; i < t.node_count; ++i) {
             f.nodes.push_back(flat_node(c, c.nodes[up(t.first_node + i)], t, b, split));
+        }
     }
-    for (const Stage& s : c.stages)
+    for (const Stage& s : c.stages) {
         f.stages.push_back({s.first_tree, s.tree_count, s.threshold});
+    }
     const Rect norm{1, 1, c.window_width - 2, c.window_height - 2};
     Program& p = f.program;
     p.lbp = c.kind == FeatureKind::lbp ? 1 : 0;
@@ -140,12 +146,15 @@ std::int32_t finish(const Program& p, const Strip& strip, const Leaves& k, const
     std::int32_t kept = 0;
     std::size_t next = 0;
     for (std::int32_t stage = 1; stage <= p.stage_count; ++stage) {
-        for (; next < order.size() && found.stage[up(order[next])] == stage; ++next)
+        for (; next < order.size() && found.stage[up(order[next])] == stage; ++next) {
             work.copy(kept++, found, order[next]);
-        if (stage == p.stage_count || kept == 0)
+        }
+        if (stage == p.stage_count || kept == 0) {
             continue;
-        for (std::int32_t i = 0; i < lane_padding; ++i)
+        }
+        for (std::int32_t i = 0; i < lane_padding; ++i) {
             work.copy(kept + i, work, kept - 1);
+        }
         kept = k.run_stage(p, strip, stage, kept, work.from(0));
     }
     return kept;
@@ -179,30 +188,36 @@ void scan_level(const Cascade& c, const Level& l, const Image& image, const Leav
         const std::int32_t last = std::min(top + strip_rows, l.bottom);
         const std::int32_t window_rows = (last - top + l.step - 1) / l.step;
         const std::int32_t needed = (window_rows - 1) * l.step + c.window_height + 1;
-        while (buffer.held() < needed)
+        while (buffer.held() < needed) {
             buffer.push(rows.next(), k);
+        }
         const Strip strip = buffer.view();
         std::int32_t count = 0;
-        for (std::int32_t r = 0; r < window_rows; ++r)
+        for (std::int32_t r = 0; r < window_rows; ++r) {
             count += k.scan_row(flat.program, strip, r * l.step * strip.stride, l.columns, found.from(count));
-        if (count > 0)
+        }
+        if (count > 0) {
             report(c, l, top, strip.stride, work, finish(flat.program, strip, k, found, count, work), hits);
-        if (last < l.bottom)
+        }
+        if (last < l.bottom) {
             buffer.drop(strip_rows);
+        }
     }
 }
 
 } // namespace
 
 std::vector<float> scales(const Cascade& c, const Params& p, std::int32_t width, std::int32_t height) {
-    if (!(p.scale_factor > 1.0))
+    if (!(p.scale_factor > 1.0)) {
         throw ValueError("scale_factor is " + std::to_string(p.scale_factor) + "; it must be greater than 1");
+    }
     const std::int32_t max_width = (p.max_width == 0 || p.max_height == 0) ? width : p.max_width;
     const std::int32_t max_height = (p.max_width == 0 || p.max_height == 0) ? height : p.max_height;
     std::vector<float> all, wanted;
     for (double factor = 1.0; rounded(c.window_width * factor) <= width && rounded(c.window_height * factor) <= height;
-         factor *= p.scale_factor)
+         factor *= p.scale_factor) {
         all.push_back(static_cast<float>(factor));
+    }
     std::int64_t nearest = -1;
     float best = 1.0F;
     for (const float s : all) {
@@ -217,21 +232,25 @@ std::vector<float> scales(const Cascade& c, const Params& p, std::int32_t width,
     for (const float s : all) {
         const std::int32_t w = rounded(static_cast<double>(static_cast<float>(c.window_width) * s));
         const std::int32_t h = rounded(static_cast<double>(static_cast<float>(c.window_height) * s));
-        if (w > max_width || h > max_height)
+        if (w > max_width || h > max_height) {
             break;
-        if (w >= p.min_width && h >= p.min_height)
+        }
+        if (w >= p.min_width && h >= p.min_height) {
             wanted.push_back(s);
+        }
     }
-    if (wanted.empty() && !all.empty())
+    if (wanted.empty() && !all.empty()) {
         wanted.push_back(best);
+    }
     return wanted;
 }
 
 std::vector<Hit> scan(const Cascade& c, const Params& p, const Image& image, const Leaves& k) {
     std::vector<Hit> hits;
     const std::vector<float> all = scales(c, p, image.width, image.height);
-    if (all.empty())
+    if (all.empty()) {
         return hits;
+    }
     const Level finest = level_of(c, p, image, all, 0);
     StripBuffer buffer(finest.width, strip_rows + c.window_height + 1, c.kind == FeatureKind::haar, c.any_tilted());
     const std::size_t windows = up(finest.width + lane_padding) * up(strip_rows) + up(lane_padding);
