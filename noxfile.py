@@ -22,6 +22,7 @@ BUILD = ROOT / "build"
 PACKAGE = ROOT / "src" / "python" / "ferkern"
 TOOLS = ("ruff==0.17.*", "mypy==2.*", "clang-format==23.*")
 BUILD_TOOLS = ("cmake>=3.24", "ninja", "pybind11>=3")
+SANITIZED = ("-p", "no:cacheprovider", "-m", "not dataset")
 # Test modules that a sanitizer learns nothing from, by how their names begin, each with the reason.
 NOT_SANITIZED = {
     "test_walls": "reads and compiles sources",
@@ -90,7 +91,7 @@ def tidy(session: nox.Session) -> None:
     units.mkdir(parents=True)
     # The standard library takes most of the time: files that go well together share one translation unit.
     alone = [p for p in wanted if p in commands]
-    for name, pattern in (("plans", r"/ops/(\w+)/\1\.cpp$"), ("border", r"/bind/\w+\.cpp$")):
+    for name, pattern in (("plans", r"/ops/(\w+)/\1\.cpp$"), ("border", r"/bind/(?!module)\w+\.cpp$")):
         group = [p for p in alone if re.search(pattern, p)]
         if len(group) > 1:
             alone = [p for p in alone if p not in group] + [str(units / f"{name}.cpp")]
@@ -155,7 +156,7 @@ def asan(session: nox.Session) -> None:
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     session.run(
-        "python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or sanitized_tests()),
+        "python", "-m", "pytest", *SANITIZED, *(session.posargs or sanitized_tests()),
         env={
             "PYTHONPATH": str(stage),
             # The C++ library must be there from the start: exceptions are caught by name.
@@ -178,7 +179,7 @@ def tsan(session: nox.Session) -> None:
     install(session, *BUILD_TOOLS, ".[test]")
     stage = sanitized_package(session, "tsan")
     session.run(
-        "python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or sanitized_tests()),
+        "python", "-m", "pytest", *SANITIZED, *(session.posargs or sanitized_tests()),
         env={
             "PYTHONPATH": str(stage),
             "LD_PRELOAD": f"{runtime('libtsan.so')} {runtime('libstdc++.so.6')}",

@@ -54,6 +54,7 @@ def test_sizes_in_the_wheel() -> None:
     assert size["fer_2conv"] + size["fer_4conv"] <= 2_800_000
 
 
+@pytest.mark.dataset
 @pytest.mark.parametrize("name", TRAINED)
 def test_accuracy_on_public_test(name: str, data: Path) -> None:
     faces = read_sheet(data / "fer2013" / "public_test.webp", usage="PublicTest")
