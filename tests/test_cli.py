@@ -363,6 +363,32 @@ def test_out_and_resume(album: Path, tmp_path: Path) -> None:
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_interrupted_run_goes_on(tmp_path: Path, portrait: Path) -> None:
+    """Ctrl-C in the middle of a folder: every line that was written is whole, and the next run does the rest."""
+    folder, out = tmp_path / "many", tmp_path / "results.jsonl"
+    folder.mkdir()
+    with Image.open(portrait) as image:
+        large = image.convert("RGB").resize((1200, 1200))
+    for i in range(60):
+        large.save(folder / f"{i:03}.bmp")
+    command = [sys.executable, "-m", "ferkern.cli", "recognize", str(folder), "--out", str(out), "--landmarks", "none"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (out.exists() and out.read_text().count("\n") >= 2):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    before = lines(out.read_text())
+    assert 2 <= len(before) < 60
+    done = ferkern("recognize", folder, "--out", out, "--resume", "--landmarks", "none")
+    assert done.returncode == 0, done.stderr
+    after = lines(out.read_text())
+    assert after[: len(before)] == before
+    assert [Path(str(r["file"])).name for r in after] == [f"{i:03}.bmp" for i in range(60)]
+
+
 def test_resume_tries_failed_pictures_again(album: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     good = (album / "a.jpg").read_bytes()

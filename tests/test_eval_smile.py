@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import ferkern as fk
 from ferkern import evaluate
 from ferkern.chart import roc_picture
 from ferkern.cli.app import app
 from ferkern.cli.demo import portraits
+from ferkern.cli.evaluate_smile import _was_trained_on
 from ferkern.data import read_smiles
+from ferkern.face.smile import SmileHead, SmileStage, smile_network
 
 # -- measures ----------------------------------------------------------------------
 
@@ -217,3 +220,30 @@ def test_usage(arguments: list[str], words: str) -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2
     assert words in done.output
+
+
+def test_the_report_knows_what_the_head_was_trained_on() -> None:
+    recognizer = fk.Recognizer(smile=False)
+    assert not _was_trained_on(recognizer, "genki4k")
+    head = smile_network(np.ones(128), 0.0, metadata={"features": "fer_small", "data": "genki4k"})
+    recognizer.smile = SmileStage(SmileHead(head))
+    assert _was_trained_on(recognizer, "genki4k")
+    assert not _was_trained_on(recognizer, "celeba")
+    assert not _was_trained_on(recognizer, "folder")
+
+
+@pytest.mark.slow
+def test_happy_on_genki(data: Path, tmp_path: Path) -> None:
+    """Across data sets: the expression network, which never saw these labels, on every tenth photograph."""
+    header, *rows = (data / "genki4k" / "labels.csv").read_text().splitlines()
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows[::10]]) + "\n")
+    (tmp_path / "images").symlink_to(data / "genki4k" / "images")
+    done = CliRunner().invoke(
+        app, ["eval", "smile", "--dataset", "genki4k", "--path", str(tmp_path), "--json", "-", "--quiet"]
+    )
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert record["n"] == 300
+    assert record["found"] >= 0.985
+    assert record["happy"]["auc"] >= 0.93
+    assert max(record["pose_mean_error_degrees"].values()) < 6

@@ -135,13 +135,14 @@ def test_points_that_are_no_face_leave_it_unaligned(astronaut: np.ndarray, value
         ((900, 900), [(30.0 * (i % 29), 30.0 * (i // 29), 28, 28) for i in range(700)]),
     ],
 )
-def test_hard_places(size: tuple[int, int], boxes: list[tuple[float, ...]]) -> None:
+@pytest.mark.parametrize("landmarks", [DrawnLandmarks(0.5), "network"], ids=["drawn", "network"])
+def test_hard_places(size: tuple[int, int], boxes: list[tuple[float, ...]], landmarks: Any) -> None:
     """At the edge, ten pixels, four thousand pixels, larger than the picture, several hundred."""
     picture = np.random.default_rng(6).integers(0, 256, size, dtype=np.uint8)
-    faces = fk.recognize(picture, detector=FixedDetector(boxes), landmarks=DrawnLandmarks(0.5))
+    faces = fk.recognize(picture, detector=FixedDetector(boxes), landmarks=landmarks)
     assert len(faces) == len(boxes)
     for face in faces:
-        assert face.aligned
+        assert face.aligned or landmarks == "network"
         assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
         assert face.landmarks is not None
         assert np.isfinite(face.landmarks).all()

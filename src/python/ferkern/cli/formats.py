@@ -127,7 +127,7 @@ def _cells(face: Face) -> tuple[str, ...]:
         f"{best[1]:4.0%}",
         f"[dim]{following}[/]",
         "" if face.smile is None else f"{face.smile:4.0%}",
-        "" if face.pose is None else "[dim]{}[/]".format(" ".join(f"{math.degrees(v):+4.0f}°" for v in face.pose)),
+        "" if face.pose is None else "[dim]{}[/]".format(" ".join(f"{round(math.degrees(v)):+4d}°" for v in face.pose)),
         f"[dim]{x:.0f}, {y:.0f}, {width:.0f} x {height:.0f}[/]",
     )
 
