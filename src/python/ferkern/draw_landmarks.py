@@ -28,7 +28,7 @@ CONTOURS = (
 _LIGHT, _DARK = (255, 255, 255), (18, 20, 24)
 _FINE = 4  # how much finer the lines are drawn than the picture
 _SHARPEST = 2000  # pixels along a side; larger patches are drawn as fine as the picture
-_LINE, _DOT, _LEAST = 0.004, 0.009, 0.5  # width and radius in units of the face; never below, pixels
+_LINE, _DOT, _LEAST = 0.003, 0.0075, 0.5  # width and radius in units of the face; never below, pixels
 
 
 def draw_landmarks(image: PILImage, points: NDArray[np.floating], size: float) -> None:
