@@ -353,12 +353,14 @@ class LandmarkTrees:
         assert self._mean is not None
         mean = np.broadcast_to(self._mean, found.shape)
         laid = similarity.fit(mean, (found - frames[:, None, :2]) / frames[:, None, 2:])
-        total = np.zeros(found.shape)
+        starts = []
         for angle in (-_TURN, _TURN):
             turn = image.similarity(1.0, angle, center=tuple(self._mean.mean(axis=0)))
-            starts = similarity.apply(laid, similarity.apply(turn, mean))
-            total += self._trees.run(crops, frames, starts.astype(np.float32))
-        return total / 2
+            starts.append(similarity.apply(laid, similarity.apply(turn, mean)))
+        both = self._trees.run(
+            np.concatenate([crops, crops]), np.concatenate([frames, frames]), np.concatenate(starts).astype(np.float32)
+        )
+        return (both[: len(crops)].astype(np.float64) + both[len(crops) :]) / 2
 
     def _on_picture(self, gray: NDArray[np.uint8], boxes: Float64) -> NDArray[np.float32]:
         """As dlib does it: look-ups in the picture itself; a rectangle's right and bottom pixels belong to it."""
