@@ -101,3 +101,25 @@ def data() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20260101)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    from ferkern.cli.demo import portraits
+
+    return portraits()["Eileen Collins"]
+
+
+@pytest.fixture
+def album(tmp_path: Path, portrait: Path) -> Path:
+    """A folder: two portraits, one below, a picture without faces, and files that are no pictures."""
+    from PIL import Image
+
+    folder = tmp_path / "album"
+    (folder / "below").mkdir(parents=True)
+    with Image.open(portrait) as image:
+        image.convert("RGB").save(folder / "a.jpg")
+        image.convert("RGB").save(folder / "below" / "b.png")
+    Image.new("RGB", (200, 100), (90, 90, 90)).save(folder / "empty.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -77,16 +77,8 @@ def recognize(
         job.known = known - len(files)
     recognizer = make_recognizer(model=model, detector=detector, landmarks=landmarks, device=device)
 
-    from ferkern.cli.formats import CsvWriter, JsonWriter, TableWriter
-
-    writer: Writer
     target = sys.stdout if out is None else opened(out, before)
-    if as_csv:
-        writer = CsvWriter(target, recognizer.classifier.classes)
-    elif as_json or out is not None:
-        writer = JsonWriter(target)
-    else:
-        writer = TableWriter()
+    writer = _writer(target, recognizer, as_csv=as_csv, as_json=as_json or out is not None)
     try:
         job.run(files, recognizer, writer)
     finally:
@@ -96,6 +88,14 @@ def recognize(
         job.summary()
     if job.failed:
         raise typer.Exit(1)
+
+
+def _writer(target: TextIO, recognizer: Recognizer, *, as_csv: bool, as_json: bool) -> Writer:
+    from ferkern.cli.formats import CsvWriter, JsonWriter, TableWriter
+
+    if as_csv:
+        return CsvWriter(target, recognizer.classifier.classes)
+    return JsonWriter(target) if as_json else TableWriter()
 
 
 def make_recognizer(*, model: str, detector: str | None, device: str, landmarks: str = LANDMARKS) -> Recognizer:
