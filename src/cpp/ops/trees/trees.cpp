@@ -26,13 +26,6 @@ const Registration registration = register_rows("trees", rows);
 
 constexpr std::int64_t largest_side = 1 << 24;
 constexpr double largest_coordinate = 1 << 24;
-
-// Nearest whole number, halves up, of what lies within an int32; far values stay far outside any picture.
-std::int32_t nearest(double v) {
-    const double bounded = std::clamp(v + 0.5, -2e9, 2e9);
-    const auto whole = static_cast<std::int32_t>(bounded);
-    return whole - (static_cast<double>(whole) > bounded ? 1 : 0);
-}
 } // namespace
 
 Shape infer(const Params& p) {
@@ -88,10 +81,13 @@ template <class T> void look(const Picture& picture, const Frame& frame, const f
         const float dx = offsets[2 * f], dy = offsets[2 * f + 1];
         const float u = turn.a * dx - turn.b * dy + shape[2 * anchors[f]];
         const float v = turn.b * dx + turn.a * dy + shape[2 * anchors[f] + 1];
-        const std::int32_t x = nearest(frame.left + double(u) * frame.width);
-        const std::int32_t y = nearest(frame.top + double(v) * frame.height);
+        // The pixel is floor(x), floor(y): inside the picture these are cut off, outside nobody needs them.
+        const double x = frame.left + double(u) * frame.width + 0.5;
+        const double y = frame.top + double(v) * frame.height + 0.5;
         const bool inside = x >= 0 && x < picture.width && y >= 0 && y < picture.height;
-        values[f] = inside ? static_cast<T>(picture.pixels[y * picture.row + x * picture.column]) : T(0);
+        const std::int64_t at =
+            inside ? static_cast<std::int32_t>(y) * picture.row + static_cast<std::int32_t>(x) * picture.column : 0;
+        values[f] = inside ? static_cast<T>(picture.pixels[at]) : T(0);
     }
 }
 

@@ -1,7 +1,7 @@
 // VL trees walk at once, a lane each; then the rows of the leaves that they reached are summed.
 //
-// A walk is a chain of dependent look-ups, about 20 cycles a step; groups of trees are independent, so that the
-// processor overlaps several. All rows are known before the first is read: their cache misses overlap too.
+// A walk is a chain of dependent look-ups. Four groups of trees, which are independent, take each step together: one
+// group's gathers run while another's wait. All rows are known before the first is read: their cache misses overlap too.
 // Differences of pixels are whole numbers, codes are summed as integers, float leaves in the order of the trees: the
 // same bits as reference.cpp.
 #pragma once
@@ -21,22 +21,53 @@ struct Lanes {
 };
 constexpr Lanes lanes;
 
-// Lanes behind the last tree repeat it.
-FK_INLINE void walk(const TreesLeaf& a) {
+// Trees [t, t + N VL); lanes behind the last tree repeat it.
+template <int N> void walk_groups(const TreesLeaf& a, int32_t t) {
     const int32_t splits = (1 << a.depth) - 1;
-    for (int32_t t = 0; t < a.trees; t += VL) {
-        const vi tree = min_i(splat_i(t) + load_i(lanes.of), splat_i(a.trees - 1));
-        const vi first = tree * splat_i(splits);
-        vi at = splat_i(0);
-        for (int32_t step = 0; step < a.depth; ++step) {
-            const vi split = first + at;
-            const vi pair = gather_i(a.pairs, split);
-            const vf one = gather(a.pixels, pair & splat_i(0xFFFF));
-            const vf other = gather(a.pixels, shr(pair, 16) & splat_i(0xFFFF));
-            const vm left = gt(one - other, gather(a.thresholds, split));
-            at = at + at + select_i(left, splat_i(1), splat_i(2));
+    vi tree[N];
+    vi first[N];
+    vi at[N];
+    FK_UNROLL
+    for (int n = 0; n < N; ++n) {
+        tree[n] = min_i(splat_i(t + n * VL) + load_i(lanes.of), splat_i(a.trees - 1));
+        first[n] = tree[n] * splat_i(splits);
+        at[n] = splat_i(0);
+    }
+    for (int32_t step = 0; step < a.depth; ++step) {
+        vi pair[N];
+        vf one[N];
+        vf other[N];
+        FK_UNROLL
+        for (int n = 0; n < N; ++n) {
+            pair[n] = gather_i(a.pairs, first[n] + at[n]);
         }
-        store_i(a.reached + t, first + tree + at - splat_i(splits));
+        FK_UNROLL
+        for (int n = 0; n < N; ++n) {
+            one[n] = gather(a.pixels, pair[n] & splat_i(0xFFFF));
+        }
+        FK_UNROLL
+        for (int n = 0; n < N; ++n) {
+            other[n] = gather(a.pixels, shr(pair[n], 16) & splat_i(0xFFFF));
+        }
+        FK_UNROLL
+        for (int n = 0; n < N; ++n) {
+            const vm left = gt(one[n] - other[n], gather(a.thresholds, first[n] + at[n]));
+            at[n] = at[n] + at[n] + select_i(left, splat_i(1), splat_i(2));
+        }
+    }
+    FK_UNROLL
+    for (int n = 0; n < N; ++n) {
+        store_i(a.reached + t + n * VL, first[n] + tree[n] + at[n] - splat_i(splits));
+    }
+}
+
+FK_INLINE void walk(const TreesLeaf& a) {
+    int32_t t = 0;
+    for (; t + 3 * VL < a.trees; t += 4 * VL) {
+        walk_groups<4>(a, t);
+    }
+    for (; t < a.trees; t += VL) {
+        walk_groups<1>(a, t);
     }
 }
 
