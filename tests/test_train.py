@@ -25,6 +25,7 @@ from ferkern.models.network import Network, Node  # noqa: E402
 from ferkern.train.augment import Augmentation, augment, standardise  # noqa: E402
 from ferkern.train.average import WeightAverage  # noqa: E402
 from ferkern.train.config import SecondCycle, TrainConfig, recipe  # noqa: E402
+from ferkern.train.finish import finish  # noqa: E402
 from ferkern.train.loop import Trainer, split_held_out  # noqa: E402
 from ferkern.train.module import GraphModule  # noqa: E402
 from ferkern.train.targets import soft_targets  # noqa: E402
@@ -262,6 +263,14 @@ def test_a_run_may_start_from_trained_weights_and_go_straight_to_the_second_cycl
     assert [record.epoch for record in trainer.history] == [1]
     for name, tensor in models.load("fer_2conv").weights.items():
         np.testing.assert_allclose(network.weights[name], tensor, atol=1e-6)
+    before = network.metadata["recipe"]
+    result = finish(network, config, _faces(), tmp_path)
+    stored = models.load(result.weights)
+    assert stored.metadata["start_recipe"] == before
+    assert json.loads(stored.metadata["recipe"])["start"] == "fer_2conv"
+    text = result.weights.with_suffix(".md").read_text()
+    assert "It started from weights" in text
+    assert json.dumps(json.loads(before), indent=2) in text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def card(
     ]
     if evaluation is not None:
         parts.append(_accuracy(network.name, usage, evaluation, without_twins))
-    parts += [_recipe(network.name, config), _USE]
+    parts += [_recipe(network, config), _USE]
     return "\n".join(parts)
 
 
@@ -137,15 +137,30 @@ def _accuracy(name: str, usage: str, evaluation: Evaluation, without_twins: Eval
     return "\n".join(lines)
 
 
-def _recipe(name: str, config: TrainConfig) -> str:
+def _recipe(network: Network, config: TrainConfig) -> str:
+    before = network.metadata.get("start_recipe")
+    started = ""
+    if before is not None:
+        first = json.dumps(json.loads(before), indent=2)
+        started = f"""
+It started from weights that a run from scratch with these settings had given:
+
+```json
+{first}
+```
+
+`ferkern train {network.name}` does both in one run: its first cycle is that of these settings, its second the one
+above.
+"""
     return f"""## How it was trained
 
-`ferkern train {name} --dataset fer2013 --path P --out DIR` (extra `[train]`), which uses these settings:
+`ferkern train {network.name} --dataset fer2013 --path P --out DIR` (extra `[train]`); the run that is shipped had these
+settings:
 
 ```json
 {json.dumps(config.to_dict(), indent=2)}
 ```
-
+{started}
 Stochastic gradient descent in one cycle (or two, `second`); what is shipped is the exponential average of the
 weights after the last epoch, never a chosen epoch. Sums of bfloat16 products depend on the processor, so that a
 run elsewhere gives the same figures within chance (about ±0.5 %), not the same bytes.

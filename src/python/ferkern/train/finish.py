@@ -85,7 +85,9 @@ def finish(network: Network, config: TrainConfig, faces: FaceSet, out: str | Pat
         if test.has_twin is not None:
             own = ~test.has_twin
             without_twins = score(test.labels[own], p[own], network.classes)
-    network.metadata = _facts(config, evaluation, without_twins)
+    # Weights that started from others say how those were made.
+    before = {"start_recipe": network.metadata["recipe"]} if config.start and "recipe" in network.metadata else {}
+    network.metadata = _facts(config, evaluation, without_twins) | before
     models.save(network, weights)
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     usage = str(test.usage[0]) if len(test) else ""
