@@ -5,8 +5,8 @@
 Each picture is turned about its face by -40 to 40 degrees. Landmarks found in the copy are turned back and compared
 with those of the upright picture, in units of the distance of the outer eye corners; expressions by how often the most
 probable class is the same, and by the mean difference of probabilities. The detector finds upright faces, so how many
-copies it finds is one figure, and the others are from the box that it found on the upright picture (`own box`), as a
-tracker or a detector of one's own would give it; with alignment and without.
+copies it finds is one figure, how many with turned copies of its own (`TurnedDetector`) another; the rest are from the
+box that it found on the upright picture, as a tracker would give it; with alignment and without.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from ferkern import Face, Recognizer, image, pictures
 from ferkern.face import similarity
 from ferkern.face.calibrate_template import annotated
+from ferkern.face.turned import TurnedDetector
 from pasted_faces import At
 
 EYES = (36, 45)
@@ -45,6 +46,7 @@ def main() -> None:
 
     aligning, plain = Recognizer(landmarks=options.landmarks, smile=False), Recognizer(landmarks=None)
     detector = aligning.detector
+    tilted = TurnedDetector(detector)
     faces = []
     for path, points in sorted(annotated(options.path), key=lambda face: face[0].name)[:: options.every]:
         gray = pictures.read(path).gray()
@@ -54,12 +56,13 @@ def main() -> None:
         if on:
             faces.append((gray, on[0]))
     for degrees in range(-40, 50, 10):
-        found, apart, same, same_plain, differ, differ_plain = [], [], [], [], [], []
+        found, found_tilted, apart, same, same_plain, differ, differ_plain = [], [], [], [], [], [], []
         for gray, box in faces:
             center = tuple(box[:2] + box[2:] / 2 - 0.5)
             turn = image.similarity(1.0, np.deg2rad(degrees), center=center)
             copy = image.warp(gray, image.invert(turn), gray.shape, border="replicate")
             found.append(found_on(np.asarray(detector.detect(copy).boxes, np.float64).reshape(-1, 4), box))
+            found_tilted.append(found_on(tilted.detect(copy).boxes.astype(np.float64), box))
             aligning.detector = plain.detector = At(box)
             (before,), (after,) = aligning(gray), aligning(copy)
             (before_plain,), (after_plain,) = plain(gray), plain(copy)
@@ -71,7 +74,8 @@ def main() -> None:
             differ.append(np.abs(probabilities(before) - probabilities(after)).sum() / 2)
             differ_plain.append(np.abs(probabilities(before_plain) - probabilities(after_plain)).sum() / 2)
         sys.stdout.write(
-            f"{degrees:+3} degrees, {len(faces)} faces: detector finds {np.mean(found):.1%}; landmarks apart "
+            f"{degrees:+3} degrees, {len(faces)} faces: detector finds {np.mean(found):.1%}, of tilted "
+            f"ones {np.mean(found_tilted):.1%}; landmarks apart "
             f"{np.mean(apart):.2%} (median {np.median(apart):.2%}); same expression {np.mean(same):.1%}, without "
             f"alignment {np.mean(same_plain):.1%}; probabilities differ by {np.mean(differ):.3f}, without "
             f"{np.mean(differ_plain):.3f}\n"

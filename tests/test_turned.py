@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,20 @@ def test_a_tilted_head_is_found(angle):
     box = found.boxes[0]
     assert np.hypot(*(box[:2] + box[2:] / 2 - 0.5 - middle)) < 0.2 * upright[2]
     assert found.scores[0] > 0.5
+
+
+def test_the_command_finds_a_tilted_head_when_asked_to(tmp_path):
+    from PIL import Image
+    from typer.testing import CliRunner
+
+    from ferkern.cli.app import app
+
+    skimage_data = pytest.importorskip("skimage.data")
+    path = tmp_path / "tilted.png"
+    Image.fromarray(skimage_data.astronaut()).rotate(45, Image.Resampling.BILINEAR, expand=True).save(path)
+    counts = []
+    for options in ([], ["--tilted"]):
+        result = CliRunner().invoke(app, ["recognize", str(path), "--json", "--quiet", *options])
+        assert result.exit_code == 0, result.output
+        counts.append(len(json.loads(result.stdout)["faces"]))
+    assert counts == [0, 1]

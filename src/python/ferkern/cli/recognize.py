@@ -53,6 +53,9 @@ def recognize(
     detector: Annotated[
         str | None, typer.Option("--detector", metavar="XML", help="A cascade of your own (OpenCV's XML).")
     ] = None,
+    tilted: Annotated[
+        bool, typer.Option("--tilted", help="Find tilted heads, too (up to about 55 degrees); detection takes thrice.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="Where the network runs.")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
@@ -75,7 +78,7 @@ def recognize(
         known = len(files)
         files = [file for file in files if str(file) not in before.files]
         job.known = known - len(files)
-    recognizer = make_recognizer(model=model, detector=detector, landmarks=landmarks, device=device)
+    recognizer = make_recognizer(model=model, detector=detector, landmarks=landmarks, tilted=tilted, device=device)
 
     target = sys.stdout if out is None else opened(out, before)
     writer = _writer(target, recognizer, as_csv=as_csv, as_json=as_json or out is not None)
@@ -98,14 +101,22 @@ def _writer(target: TextIO, recognizer: Recognizer, *, as_csv: bool, as_json: bo
     return JsonWriter(target) if as_json else TableWriter()
 
 
-def make_recognizer(*, model: str, detector: str | None, device: str, landmarks: str = LANDMARKS) -> Recognizer:
+def make_recognizer(
+    *, model: str, detector: str | None, device: str, landmarks: str = LANDMARKS, tilted: bool = False
+) -> Recognizer:
     """A recogniser, or a usage error that says which option names something that is not there or damaged."""
     from ferkern.errors import ModelError
+    from ferkern.face.detect import Detector
     from ferkern.face.pipeline import Recognizer
+    from ferkern.face.turned import TurnedDetector
 
     try:
+        finds = Detector.load(detector or "frontal")
         return Recognizer(
-            model=model, detector=detector, landmarks=None if landmarks == "none" else landmarks, device=device
+            model=model,
+            detector=TurnedDetector(finds) if tilted else finds,
+            landmarks=None if landmarks == "none" else landmarks,
+            device=device,
         )
     except (ModelError, OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
