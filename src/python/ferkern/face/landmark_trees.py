@@ -1,7 +1,7 @@
 """Landmarks by a cascade of regression trees: ferkern's own model, and dlib's ``shape_predictor`` files.
 
-A model of ferkern's looks twice. The first look starts at the mean shape in the box. The second one starts at the mean
-shape laid on the first answer by a similarity, turned a little to the left and to the right, and gives the mean of
+A model of ferkern's may look twice. The first look starts at the mean shape in the box. The second one starts at the
+mean shape laid on the first answer by a similarity, turned a little to the left and to the right, and gives the mean of
 both: what a start leaves of its own in the answer cancels, and faces that are turned far begin anew from near.
 
 Source: Kazemi and Sullivan, "One millisecond face alignment with an ensemble of regression trees", CVPR 2014.
@@ -263,7 +263,7 @@ class LandmarkTrees:
 
     @classmethod
     def load(
-        cls, name_or_path: str | os.PathLike[str] = "landmarks68_trees", *, looks: int = 2, threads: int | None = None
+        cls, name_or_path: str | os.PathLike[str] = "landmarks68_trees", *, looks: int = 1, threads: int | None = None
     ) -> LandmarkTrees:
         """Load a model.
 
@@ -273,7 +273,8 @@ class LandmarkTrees:
             ``"landmarks68_trees"``, which comes with the package; a ``.safetensors`` file that the trainer wrote; or a
             ``.dat`` file of dlib's ``shape_predictor``.
         looks
-            1 or 2, of a model of ferkern's; dlib's always looks once, as dlib does.
+            1 or 2, of a model of ferkern's: a second look takes twice the time again, and mends faces that are turned
+            or badly boxed. dlib's always looks once, as dlib does.
         threads
             Threads of one call; None: as many as the process may use.
 
@@ -297,7 +298,7 @@ class LandmarkTrees:
         return cls.from_tables(read(path), name, looks=looks, threads=threads)
 
     @classmethod
-    def from_tables(cls, tables: TreeTables, name: str, *, looks: int = 2, threads: int | None = None) -> LandmarkTrees:
+    def from_tables(cls, tables: TreeTables, name: str, *, looks: int = 1, threads: int | None = None) -> LandmarkTrees:
         """A model from its arrays."""
         try:
             return cls(tables.native(), tables, name, looks, threads)
