@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from ferkern import Face, Recognizer, image, pictures
-from ferkern.face import similarity
 from ferkern.face.calibrate_template import annotated
 from ferkern.face.turned import TurnedDetector
 from pasted_faces import At
@@ -66,7 +65,7 @@ def main() -> None:
             aligning.detector = plain.detector = At(box)
             (before,), (after,) = aligning(gray), aligning(copy)
             (before_plain,), (after_plain,) = plain(gray), plain(copy)
-            back = similarity.apply(image.invert(turn)[None], after.landmarks[None])[0]
+            back = image.transform_points(image.invert(turn)[None], after.landmarks[None])[0]
             eyes = np.linalg.norm(np.subtract(*before.landmarks[list(EYES)]))
             apart.append(np.linalg.norm(back - before.landmarks, axis=1).mean() / eyes)
             same.append(before.emotion == after.emotion)

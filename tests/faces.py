@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ferkern.face import similarity
+from ferkern import image
 from ferkern.face.align import TEMPLATE
 from ferkern.face.expression import frame
 
@@ -40,4 +40,4 @@ class DrawnLandmarks:
         c, s = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
         turn = np.array([[c, -s], [s, c]])
         points = (TEMPLATE - 23.5) @ turn.T + 23.5
-        return similarity.apply(frame(np.asarray(boxes)), points[None]).astype(np.float32)
+        return image.transform_points(frame(np.asarray(boxes)), points[None]).astype(np.float32)

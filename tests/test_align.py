@@ -9,7 +9,6 @@ import pytest
 
 from ferkern import image
 from ferkern.data import SmileSet
-from ferkern.face import similarity
 from ferkern.face.align import MOST_SHEAR, TEMPLATE, align, is_plane, singular_values
 from ferkern.face.expression import cut
 from ferkern.face.landmarks import MIRRORED_68
@@ -19,7 +18,7 @@ from ferkern.face.pose import estimate
 def turned(angle: float, scale: float = 3.0, shift: tuple[float, float] = (120.0, 80.0)) -> np.ndarray:
     """The template in a picture: turned clockwise about its middle, enlarged and moved."""
     matrix = image.similarity(scale, angle, shift, center=(23.5, 23.5))
-    return similarity.apply(matrix[None], TEMPLATE[None])
+    return image.transform_points(matrix[None], TEMPLATE[None])
 
 
 def test_template_is_symmetric_and_in_the_crop() -> None:
@@ -47,7 +46,7 @@ def test_no_other_similarity_is_nearer() -> None:
     (matrix,), _ = align(points)
 
     def error(m: np.ndarray) -> float:
-        return float(np.square(similarity.apply(m, TEMPLATE) - points[0]).sum())
+        return float(np.square(image.transform_points(m, TEMPLATE) - points[0]).sum())
 
     least = error(matrix)
     for change in ([[1, 0, 0], [0, 1, 0]], [[0, -1, 0], [1, 0, 0]], [[0, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]):
@@ -60,7 +59,7 @@ def test_no_other_similarity_is_nearer() -> None:
 def test_squeezed_faces_are_left_alone(ratio: float, axis: int) -> None:
     squeezed = TEMPLATE.copy()
     squeezed[:, axis] /= ratio
-    points = similarity.apply(image.similarity(2.0, 0.4)[None], squeezed[None])
+    points = image.transform_points(image.similarity(2.0, 0.4)[None], squeezed[None])
     np.testing.assert_allclose(singular_values(points), [[2.0, 2.0 / ratio]], rtol=1e-6)
     assert align(points)[1].tolist() == [ratio <= MOST_SHEAR]
 
@@ -122,8 +121,8 @@ def test_turned_pictures_give_the_same_crop() -> None:
     gray = (128 + 60 * np.sin(x / 23) + 60 * np.cos(y / 31)).astype(np.uint8)
     turn = image.similarity(1.0, np.deg2rad(40), center=(200, 200))
     copy = image.warp(gray, image.invert(turn), gray.shape)
-    points = similarity.apply(image.similarity(3.0, 0.0, (176, 176), center=(23.5, 23.5))[None], TEMPLATE[None])
-    here, there = (cut(g, align(p)[0]) for g, p in ((gray, points), (copy, similarity.apply(turn[None], points))))
+    points = image.transform_points(image.similarity(3.0, 0.0, (176, 176), center=(23.5, 23.5))[None], TEMPLATE[None])
+    here, there = (cut(g, align(p)[0]) for g, p in ((gray, points), (copy, image.transform_points(turn[None], points))))
     np.testing.assert_allclose(there.astype(float), here, atol=3)
 
 

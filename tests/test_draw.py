@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ferkern import draw, pictures
+from ferkern import draw, image, pictures
 from ferkern.chart import confusion_picture
 from ferkern.evaluate import score
-from ferkern.face import similarity
 from ferkern.face.align import TEMPLATE
 from ferkern.face.expression import frame
 from ferkern.face.pipeline import Face
@@ -88,7 +87,7 @@ def test_unknown_classes_are_drawn_too() -> None:
 
 
 def points_in(box: tuple[float, float, float, float]) -> np.ndarray:
-    return similarity.apply(frame(np.array([box])), TEMPLATE[None])[0].astype(np.float32)
+    return image.transform_points(frame(np.array([box])), TEMPLATE[None])[0].astype(np.float32)
 
 
 def test_landmarks_lie_where_they_are() -> None:

@@ -229,6 +229,8 @@ def test_fit_never_mirrors(rng):
     [
         (np.zeros((3, 2)), np.zeros((4, 2)), r"are \[3, 2\] and \[4, 2\]"),
         (np.zeros((1, 2)), np.zeros((1, 2)), "N at least 2"),
+        (np.zeros((5, 3, 2)), np.zeros((4, 3, 2)), r"are \[5, 3, 2\] and \[4, 3, 2\]"),
+        (np.zeros(2), np.zeros(2), r"are \[2\] and \[2\]"),
         (np.full((3, 2), 7.1), np.ones((3, 2)), "source points coincide"),
         (np.array([[0, 0], [np.nan, 1]]), np.ones((2, 2)), "must be finite"),
     ],

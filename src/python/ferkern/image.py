@@ -7,14 +7,25 @@ bits on every instruction set and for every number of threads.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
 
-__all__ = ["Integral", "fit_similarity", "integral", "invert", "resize", "similarity", "to_gray", "warp"]
+__all__ = [
+    "Integral",
+    "compose",
+    "fit_similarity",
+    "integral",
+    "invert",
+    "resize",
+    "similarity",
+    "to_gray",
+    "transform_points",
+    "warp",
+]
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
@@ -191,6 +202,25 @@ def invert(matrix: Matrix) -> Float64:
     return np.concatenate([inverse, -inverse @ shift], axis=-1)
 
 
+def compose(second: Matrix, first: Matrix) -> Float64:
+    """Matrix or matrices [..., 2, 3] that do `first`, and `second` to what comes out."""
+    linear = second[..., :2] @ first[..., :2]
+    shift = second[..., :2] @ first[..., 2:] + second[..., 2:]
+    return np.concatenate([linear, shift], axis=-1, dtype=np.float64)
+
+
+def transform_points(matrix: Matrix, points: npt.NDArray[np.floating[Any]]) -> Float64:
+    """Points [..., N, 2] (x, y) under one matrix [2, 3] or as many [..., 2, 3].
+
+    Returns
+    -------
+    float64 [..., N, 2]
+    """
+    m = np.asarray(matrix, dtype=np.float64)
+    moved: Float64 = points @ np.swapaxes(m[..., :2], -1, -2) + m[..., None, :, 2]
+    return moved
+
+
 def fit_similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
     """Similarity (turn, one scale, shift; no reflection) that maps points best, in the least-squares sense.
 
@@ -199,17 +229,17 @@ def fit_similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
 
     Parameters
     ----------
-    source, target : [N, 2] (x, y), N at least 2
-        p_i and q_i, finite.
+    source, target : [..., N, 2] (x, y), N at least 2
+        p_i and q_i, finite; one set of points, or many at once. One [N, 2] goes with many.
 
     Returns
     -------
-    float64 [2, 3], maps source to target.
+    float64 [..., 2, 3], maps source to target.
 
     Raises
     ------
     ValueError
-        Shapes differ or are not [N, 2], a number is not finite, or all source points coincide.
+        Shapes do not go together, a number is not finite, or all points of a source coincide.
 
     Notes
     -----
@@ -217,21 +247,30 @@ def fit_similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
     in two dimensions and restricted to rotations.
     """
     p, q = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if p.ndim != 2 or p.shape[1] != 2 or p.shape != q.shape or len(p) < 2:
+    leading = {a.shape[:-2] for a in (p, q) if a.ndim > 2}
+    if (
+        min(p.ndim, q.ndim) < 2
+        or p.shape[-2:] != q.shape[-2:]
+        or p.shape[-1] != 2
+        or p.shape[-2] < 2
+        or len(leading) > 1
+    ):
         raise ValueError(
-            f"source and target must both be [N, 2] with N at least 2, are {list(p.shape)} and {list(q.shape)}"
+            "source and target must both be [..., N, 2] with N at least 2 and the same in front, are "
+            f"{list(p.shape)} and {list(q.shape)}"
         )
     if not (np.isfinite(p).all() and np.isfinite(q).all()):
         raise ValueError("source and target must be finite")
-    p_mean, q_mean = p.mean(axis=0), q.mean(axis=0)
-    p, q = p - p_mean, q - q_mean
-    spread = float((p * p).sum())
-    if spread <= np.finfo(np.float64).eps ** 2 * float(p_mean @ p_mean):
+    p_mean, q_mean = p.mean(axis=-2), q.mean(axis=-2)
+    p, q = p - p_mean[..., None, :], q - q_mean[..., None, :]
+    spread = (p * p).sum(axis=(-2, -1))
+    if (spread <= np.finfo(np.float64).eps ** 2 * (p_mean * p_mean).sum(axis=-1)).any():
         raise ValueError("source points coincide: no scale and no turn can be told from them")
-    a = float((p * q).sum()) / spread
-    b = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
-    linear = np.array([[a, -b], [b, a]])
-    return np.column_stack([linear, q_mean - linear @ p_mean])
+    a = (p * q).sum(axis=(-2, -1)) / spread
+    b = (p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]).sum(axis=-1) / spread
+    linear = np.stack([np.stack([a, -b], axis=-1), np.stack([b, a], axis=-1)], axis=-2)
+    shift = q_mean - (linear @ p_mean[..., None])[..., 0]
+    return np.concatenate([linear, shift[..., None]], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)

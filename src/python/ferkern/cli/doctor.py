@@ -207,23 +207,24 @@ def _look_at_opencl() -> Looked:
 
 
 def _look_at_weights() -> Looked:
-    from ferkern import models
+    from ferkern.models import store
 
-    names = models.shipped()
-    if "fer_small" not in names:
+    files = store.files()
+    networks = store.shipped()
+    if "fer_small" not in files:
         yield (
             "fer_small",
             State.BROKEN,
             "the default network's weights are not in the package; install it anew",
         )
-    for name in names:
-        folder = resources.files("ferkern.models").joinpath("weights")
-        data = folder.joinpath(f"{name}.safetensors").read_bytes()
+    for name, file in files.items():
+        data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        card = folder.joinpath(f"{name}.md")
+        card = resources.files("ferkern.models").joinpath("weights", f"{name}.md")
         known = re.findall(r"\b[0-9a-f]{64}\b", card.read_text(encoding="utf-8")) if card.is_file() else []
-        network = models.load(name)
-        size = f"{len(data) / 1e6:.2f} MB, {network.multiply_adds() / 1e6:.1f} M multiply-adds"
+        size = f"{len(data) / 1e6:.2f} MB"
+        if name in networks:
+            size += f", {store.load(name).multiply_adds() / 1e6:.1f} M multiply-adds"
         if digest in known:
             yield name, State.GOOD, f"{size}, sha256 {digest[:12]}... as its card says"
         elif known:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferkern.face import similarity
+from ferkern import image
 
 __all__ = ["MOST_SHEAR", "TEMPLATE", "align", "is_plane", "singular_values"]
 
@@ -76,7 +76,7 @@ def align(landmarks: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], ND
     points = np.where(usable[:, None, None], landmarks, TEMPLATE)
     larger, smaller = singular_values(points).T
     aligned: NDArray[np.bool_] = np.logical_and(usable, larger <= MOST_SHEAR * smaller)
-    matrices = similarity.fit(np.broadcast_to(TEMPLATE, points.shape), points)
+    matrices = image.fit_similarity(np.broadcast_to(TEMPLATE, points.shape), points)
     return np.where(aligned[:, None, None], matrices, 0.0), aligned
 
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ferkern import pictures
-from ferkern.face import similarity
+from ferkern import image, pictures
 from ferkern.face.expression import SIDE, frame
 from ferkern.face.landmarks import MIRRORED_68
 
@@ -61,7 +60,7 @@ def measure(
         hit = (away <= _NEAR * extent) & (boxes[:, 2] >= _LEAST * extent) & (boxes[:, 2] <= _MOST * extent)
         if hit.any():
             box = boxes[[int(np.where(hit, away, np.inf).argmin())]]
-            seen.append(similarity.apply(similarity.invert(frame(box)), points[None].astype(np.float64))[0])
+            seen.append(image.transform_points(image.invert(frame(box)), points[None].astype(np.float64))[0])
     if not seen:
         raise ValueError("faces: the detector finds none of them")
     medians = np.median(seen, axis=0)

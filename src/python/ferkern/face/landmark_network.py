@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ferkern import image
 from ferkern.errors import ModelError
-from ferkern.face import similarity
 from ferkern.models.network import Network
 from ferkern.models.preprocessing import preprocess
 
@@ -149,13 +148,13 @@ class LandmarkNetwork:
         matrices = box_matrices(boxes, self.framing, self.side)
         found = self._look(gray, matrices)
         for _ in range(self.looks - 1):
-            matrices = similarity.fit(np.broadcast_to(self.template, found.shape), found)
+            matrices = image.fit_similarity(np.broadcast_to(self.template, found.shape), found)
             found = self._look(gray, matrices)
         return found.astype(np.float32)
 
     def _look(self, gray: NDArray[np.uint8], matrices: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points in the picture, from crops whose units `matrices` take to the picture."""
-        views = similarity.compose(matrices, unit_to_pixels(self.side))
+        views = image.compose(matrices, unit_to_pixels(self.side))
         crops = image.warp(gray, views, (self.side, self.side), border="replicate", antialias=True)
         shapes = self._session.run(preprocess(crops, self.network.preprocessing))
-        return similarity.apply(matrices, shapes.reshape(len(crops), -1, 2).astype(np.float64))
+        return image.transform_points(matrices, shapes.reshape(len(crops), -1, 2).astype(np.float64))

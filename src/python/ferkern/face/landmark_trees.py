@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from ferkern import _core, image
 from ferkern.config import config
 from ferkern.errors import ModelError
-from ferkern.face import similarity
 from ferkern.models import store
 from ferkern.models import tensors as tensor_file
 
@@ -353,11 +352,11 @@ class LandmarkTrees:
         """Points [n, P, 2] in the crops' pixels, from those of the first look."""
         assert self._mean is not None
         mean = np.broadcast_to(self._mean, found.shape)
-        laid = similarity.fit(mean, (found - frames[:, None, :2]) / frames[:, None, 2:])
+        laid = image.fit_similarity(mean, (found - frames[:, None, :2]) / frames[:, None, 2:])
         starts = []
         for angle in (-_TURN, _TURN):
             turn = image.similarity(1.0, angle, center=tuple(self._mean.mean(axis=0)))
-            starts.append(similarity.apply(laid, similarity.apply(turn, mean)))
+            starts.append(image.transform_points(laid, image.transform_points(turn, mean)))
         both = self._trees.run(
             np.concatenate([crops, crops]), np.concatenate([frames, frames]), np.concatenate(starts).astype(np.float32)
         )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferkern.face import similarity
+from ferkern import image
 from ferkern.face.align import TEMPLATE, is_plane
 
 __all__ = ["NOSE", "UPPER", "estimate", "nose_offset"]
@@ -57,7 +57,7 @@ def estimate(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     usable = is_plane(landmarks)
     points = np.where(usable[:, None, None], landmarks, TEMPLATE)
     dx, dy = nose_offset(points).T
-    upper = similarity.fit(np.broadcast_to(TEMPLATE[UPPER], (len(points), len(UPPER), 2)), points[:, UPPER])
+    upper = image.fit_similarity(np.broadcast_to(TEMPLATE[UPPER], (len(points), len(UPPER), 2)), points[:, UPPER])
     angles = np.stack(
         [
             np.arcsin(np.clip(_YAW * dx, -1, 1)),
@@ -71,7 +71,7 @@ def estimate(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 def nose_offset(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """How far the nose of upright faces lies from the template's, [n, 2] in pixels of the 48 x 48 crop."""
-    matrices = similarity.fit(points, np.broadcast_to(TEMPLATE, points.shape))
-    upright = similarity.apply(matrices, points[:, NOSE])
+    matrices = image.fit_similarity(points, np.broadcast_to(TEMPLATE, points.shape))
+    upright = image.transform_points(matrices, points[:, NOSE])
     offset: NDArray[np.float64] = (upright - TEMPLATE[NOSE]).mean(axis=1)
     return offset

@@ -20,7 +20,6 @@ from rich.console import Console
 from torch import Tensor
 
 from ferkern import image, models
-from ferkern.face import similarity
 from ferkern.face.landmark_network import LandmarkNetwork, attach, unit_to_pixels
 from ferkern.face.landmarks import MIRRORED_68
 from ferkern.models.builder import GraphBuilder
@@ -150,10 +149,10 @@ def mean_shape(faces: Sequence[MarkedFace]) -> NDArray[np.float64]:
     shapes = (shapes - centre) / side
     mean = np.median(shapes, axis=0)
     for _ in range(10):
-        turned = similarity.apply(similarity.fit(shapes, mean), shapes)
+        turned = image.transform_points(image.fit_similarity(shapes, mean), shapes)
         now = turned.mean(axis=0)
         now = (now + now[MIRRORED_68] * (-1, 1)) / 2
-        mean = similarity.apply(similarity.fit(now, mean), now)
+        mean = image.transform_points(image.fit_similarity(now, mean), now)
         mean = (mean + mean[MIRRORED_68] * (-1, 1)) / 2
     return mean
 
@@ -199,7 +198,7 @@ class LandmarkTrainer:
         self.average = WeightAverage(self.module, decay=config.average_decay)
         self.optimiser = torch.optim.AdamW(self.module.parameters(), lr=0.0, weight_decay=config.weight_decay)
         # From a crop's units to the picture, with the face upright and framed like the mean shape.
-        self.upright = similarity.fit(
+        self.upright = image.fit_similarity(
             np.broadcast_to(self.template, (len(self.faces), 68, 2)), np.stack([f.points for f in self.faces])
         )
         weights = np.array([f.weight for f in self.faces])
@@ -225,13 +224,13 @@ class LandmarkTrainer:
         to_units = unit_to_pixels(SIDE)
         while True:
             rows = rng.choice(len(self.faces), self.config.batch_size, p=self.chances)
-            matrices = similarity.compose(self.upright[rows], self._moves(rng, len(rows)))
-            views = similarity.compose(matrices, to_units)
+            matrices = image.compose(self.upright[rows], self._moves(rng, len(rows)))
+            views = image.compose(matrices, to_units)
             crops = np.empty((len(rows), SIDE, SIDE), np.float32)
             for i, (row, view) in enumerate(zip(rows, views, strict=True)):
                 crops[i] = image.warp(self.faces[row].gray, view, (SIDE, SIDE), border="replicate", antialias=True)
             points = np.stack([self.faces[row].points for row in rows])
-            shapes = similarity.apply(similarity.invert(matrices), points)
+            shapes = image.transform_points(image.invert(matrices), points)
             mirrored = rng.random(len(rows)) < 0.5
             crops[mirrored] = crops[mirrored, :, ::-1]
             shapes[mirrored] = shapes[mirrored][:, MIRRORED_68] * (-1, 1)
