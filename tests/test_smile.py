@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib import resources
+
 import numpy as np
 import pytest
 
-from ferkern import models
+from ferkern import Recognizer, models
+from ferkern.data import read_smiles
 from ferkern.errors import ModelError
+from ferkern.face.landmarks import LANDMARKS
 from ferkern.face.smile import SmileHead, smile_network
+from ferkern.models.store import files
 from ferkern.train.smile import fit_logistic, folds, judge
 
 
@@ -86,3 +92,32 @@ def test_another_network_is_no_smile_head(tmp_path):
     network = smile_network(np.zeros(4), 0.0, metadata={})
     with pytest.raises(ModelError, match="names a network as 'features'"):
         SmileHead(network)
+
+
+def test_the_shipped_head_belongs_to_its_card_and_to_the_shipped_network():
+    shipped = files()
+    digest = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in shipped.items()}
+    card = (resources.files("ferkern.models") / "weights" / "smile.md").read_text()
+    assert f"`{digest['smile']}`" in card
+    head = SmileHead()
+    assert head.reads == "fer_small"
+    assert head.network.metadata["features_sha256"] == digest["fer_small"]
+    assert head.network.metadata["landmarks"] == LANDMARKS
+
+
+def test_a_portrait_smiles():
+    skimage_data = pytest.importorskip("skimage.data")
+    (face,) = Recognizer()(skimage_data.astronaut())
+    assert face.smile is not None
+    assert face.smile > 0.9
+
+
+def test_smiles_of_genki(data):
+    labels = read_smiles(data / "genki4k", "genki4k")
+    recognizer, right, found = Recognizer(), 0, 0
+    every = range(0, len(labels), 15)
+    for i, done in zip(every, recognizer.stream([labels.paths[i] for i in every]), strict=True):
+        found += bool(done.faces)
+        right += bool(done.faces) and (done.faces[0].smile > 0.5) == labels.smiles[i]
+    assert found >= 0.97 * len(every)
+    assert right >= 0.91 * len(every)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ferkern.face.landmarks import LANDMARKS
 from ferkern.face.pose import estimate, nose_offset
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the fit, and what it is worth beside always saying the median."""
     parser = argparse.ArgumentParser(prog="python -m ferkern.face.calibrate_pose", description=__doc__.splitlines()[0])
     parser.add_argument("--path", required=True, help="GENKI-4K: its folder or its label file")
-    parser.add_argument("--landmarks", default="network", help="trees, network, or a file (network)")
+    parser.add_argument("--landmarks", default=LANDMARKS, help=f"trees, network, or a file ({LANDMARKS})")
     options = parser.parse_args(arguments)
 
     from ferkern.data import read_smiles

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["LANDMARKS", "MIRRORED_68", "LandmarkModel", "load"]
 
-LANDMARKS = "network"
+LANDMARKS = "trees"
 """The landmark model that is used unless another is asked for."""
 
 

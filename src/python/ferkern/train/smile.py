@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ferkern import models
 from ferkern.evaluate import area_under_curve
+from ferkern.face.landmarks import LANDMARKS
 from ferkern.face.smile import smile_network
 from ferkern.face.stages import FaceBatch
 
@@ -170,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m ferkern.train.smile", description=__doc__.splitlines()[0])
     parser.add_argument("--path", type=Path, required=True, help="folder of the data set, or its label file")
     parser.add_argument("--dataset", default="genki4k", help="genki4k, folder or celeba")
-    parser.add_argument("--landmarks", default="network", help="trees, network or a file")
+    parser.add_argument("--landmarks", default=LANDMARKS, help="trees, network or a file")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     from ferkern.data import read_smiles
