@@ -142,6 +142,7 @@ def test_pose_of_moved_noses() -> None:
     assert np.abs(estimate(moved[None])[0, :2]).max() <= np.pi / 2
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_template_is_as_measured(data: Path) -> None:
     """The numbers of the code are what their script measures; on every fourth face to within their scatter."""
@@ -154,6 +155,7 @@ def test_template_is_as_measured(data: Path) -> None:
     assert np.abs(template - TEMPLATE).mean() < 0.15
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_pose_is_as_measured(data: Path) -> None:
     """Against GENKI-4K's labels, every tenth picture: far nearer than one answer for all, and the signs are theirs."""

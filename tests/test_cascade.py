@@ -107,6 +107,7 @@ def test_opencvs_own_files_on_a_portrait(name):
     same_boxes(detector, judge, gray, scale_factor=1.3, min_neighbors=0)
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["frontalface_default", "frontalface_alt2"])
 def test_opencvs_own_files_on_photographs(name, data):

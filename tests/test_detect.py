@@ -101,6 +101,7 @@ def test_weights_are_small_and_damage_is_named(tmp_path):
         Detector.load("profile")
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_faces_that_were_held_out_are_found(detector, data):
     stored = np.load(data / "landmarks68" / "points68.npz")
@@ -112,6 +113,7 @@ def test_faces_that_were_held_out_are_found(detector, data):
     assert hits / len(held_out) >= 0.95
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_pictures_without_faces_that_were_held_out(detector, data):
     held_out = sorted((data / "no_faces" / "images").iterdir())[::5]

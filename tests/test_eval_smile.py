@@ -232,6 +232,7 @@ def test_the_report_knows_what_the_head_was_trained_on() -> None:
     assert not _was_trained_on(recognizer, "folder")
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_happy_on_genki(data: Path, tmp_path: Path) -> None:
     """Across data sets: the expression network, which never saw these labels, on every tenth photograph."""

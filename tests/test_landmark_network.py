@@ -143,6 +143,8 @@ def test_the_card_names_the_file():
     assert f"`{digest}`" in (folder / "landmarks68_net.md").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.dataset
 def test_held_out_faces_are_found_as_the_card_says(model, data):
     stored = np.load(data / "landmarks68" / "points68.npz")
     detector = Detector.load()

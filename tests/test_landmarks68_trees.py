@@ -36,6 +36,8 @@ def test_both_names_load():
     assert LandmarkTrees.load().points == 68
 
 
+@pytest.mark.slow
+@pytest.mark.dataset
 def test_error_on_held_out_faces_is_what_the_card_says(card, data):
     """5.8 % of the distance of the outer eye corners is what must be reached, from the detector's own boxes."""
     faces, detector = part_of(read_landmarks(data / "landmarks68"), "held-out"), Detector.load()

@@ -246,6 +246,7 @@ def test_classifier_refuses_other_faces() -> None:
 # -- on FER-2013 -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.dataset
 @pytest.mark.slow
 def test_framing_is_as_measured(data: Path) -> None:
     """The constants of the code are what its script measures."""

@@ -112,6 +112,8 @@ def test_a_portrait_smiles():
     assert face.smile > 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.dataset
 def test_smiles_of_genki(data):
     labels = read_smiles(data / "genki4k", "genki4k")
     recognizer, right, found = Recognizer(), 0, 0
