@@ -29,8 +29,8 @@ NOSE = np.arange(27, 36)
 UPPER = np.array([*range(17, 27), *range(36, 48)])
 """Points of brows and eyes, which no expression tilts."""
 
-_YAW = 0.148
-_PITCH, _PITCH_AT_REST = -0.094, 0.0245
+_YAW = 0.142
+_PITCH, _PITCH_AT_REST = -0.086, 0.0312
 """sin(yaw) = _YAW dx and sin(pitch) = _PITCH dy + _PITCH_AT_REST; (dx, dy) is the nose's offset from the template, in
 pixels of the 48 x 48 crop. Least squares on GENKI-4K; again: ``python -m ferkern.face.calibrate_pose --path P``."""
 
