@@ -44,9 +44,7 @@ def attach(network: Network, *, template: NDArray[np.floating[Any]], framing: tu
     return network
 
 
-def box_matrices(
-    boxes: NDArray[np.floating[Any]], framing: NDArray[np.floating[Any]], side: int
-) -> NDArray[np.float64]:
+def box_matrices(boxes: NDArray[np.floating[Any]], framing: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Matrices [n, 2, 3] from a crop's units (its side is 1, its centre 0) to the picture, for boxes [n, 4]."""
     boxes = boxes.astype(np.float64)
     larger = boxes[:, 2:].max(axis=1, initial=0)
@@ -145,7 +143,7 @@ class LandmarkNetwork:
             raise ValueError(f"boxes: {boxes.tolist()}, expected finite numbers and sizes above 0")
         if not len(boxes):
             return np.zeros((0, self.points, 2), np.float32)
-        matrices = box_matrices(boxes, self.framing, self.side)
+        matrices = box_matrices(boxes, self.framing)
         found = self._look(gray, matrices)
         for _ in range(self.looks - 1):
             matrices = image.fit_similarity(np.broadcast_to(self.template, found.shape), found)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,11 +25,11 @@ from ferkern.models.builder import GraphBuilder
 from ferkern.models.network import Network
 from ferkern.train.average import WeightAverage
 from ferkern.train.face_windows import face_box, grey, is_held_out
+from ferkern.train.landmark_samples import detected_box
 from ferkern.train.module import GraphModule
 
 __all__ = ["LandmarkConfig", "LandmarkTrainer", "MarkedFace", "interocular_error", "landmarks68_net", "read_marked"]
 
-logger = logging.getLogger(__name__)
 SIDE = 64
 FRAMING = 1.3  # side of the first crop over the larger side of the box
 OUTER_EYES = (36, 45)
@@ -123,22 +122,12 @@ def read_marked(folder: Path, *, held_out: bool | None, weight: float = 1.0) -> 
         name = str(stored["names"][row])
         points = stored["points"][row].astype(np.float64)
         picture = grey(folder / "images" / name)
-        box = _box_on(detector.detect(picture).boxes, points)
+        box = detected_box(stored["points"][row], detector.detect(picture).boxes)
         if box is None:
             x, y, side = face_box(stored["points"][row])
             box = np.array([x, y, side, side])
         faces.append(MarkedFace(picture, points, box, name, weight))
     return faces
-
-
-def _box_on(boxes: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The box that hits the face by the rule of detection, the nearest; or None."""
-    extent = float((points.max(0) - points.min(0)).max())
-    away = np.linalg.norm(boxes[:, :2] + boxes[:, 2:] / 2 - points.mean(0), axis=1)
-    hit = (away < 0.35 * extent) & (boxes[:, 2] > 0.5 * extent) & (boxes[:, 2] < 2 * extent)
-    if not hit.any():
-        return None
-    return boxes[int(np.where(hit, away, np.inf).argmin())].astype(np.float64)
 
 
 def mean_shape(faces: Sequence[MarkedFace]) -> NDArray[np.float64]:
