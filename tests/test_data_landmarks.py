@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ferkern.data.landmarks import AnnotatedFace, read_imglab, read_landmarks, read_npz, read_pts
+from ferkern.errors import ModelError
 
 PTS = "version: 1\nn_points:  3\n{\n10.5 20\n1 1\n-3.25 1e2\n}\n"
 XML = """<?xml version='1.0' encoding='ISO-8859-1'?>
@@ -41,7 +42,7 @@ def test_pts_with_windows_ends_and_blank_lines(tmp_path):
 @pytest.mark.parametrize("size", range(len(PTS) - 2))
 def test_pts_cut_anywhere(size, tmp_path):
     (tmp_path / "a.pts").write_text(PTS[:size])
-    with pytest.raises(ValueError, match=r"a\.pts"):
+    with pytest.raises(ModelError, match=r"a\.pts"):
         read_pts(tmp_path / "a.pts")
 
 
@@ -60,7 +61,7 @@ def test_pts_cut_anywhere(size, tmp_path):
 )
 def test_damaged_pts(old, new, message, tmp_path):
     (tmp_path / "a.pts").write_text(PTS.replace(old, new))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ModelError, match=message):
         read_pts(tmp_path / "a.pts")
 
 
@@ -93,7 +94,7 @@ def test_imglab(tmp_path):
 @pytest.mark.parametrize("size", range(0, len(XML) - 2, 7))
 def test_imglab_cut_anywhere(size, tmp_path):
     (tmp_path / "f.xml").write_text(XML[:size])
-    with pytest.raises(ValueError, match=r"f\.xml: not well-formed XML"):
+    with pytest.raises(ModelError, match=r"f\.xml: not well-formed XML"):
         read_imglab(tmp_path / "f.xml")
 
 
@@ -116,7 +117,7 @@ BOMB = "<!DOCTYPE d [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a
 )
 def test_damaged_imglab(old, new, message, tmp_path):
     (tmp_path / "f.xml").write_text(XML.replace(old, new))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ModelError, match=message):
         read_imglab(tmp_path / "f.xml")
 
 
@@ -137,7 +138,7 @@ def test_table(tmp_path):
     whole = (tmp_path / "points68.npz").read_bytes()
     for size in range(0, len(whole), 31):
         (tmp_path / "cut.npz").write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=r"cut\.npz: no readable table"):
+        with pytest.raises(ModelError, match=r"cut\.npz: no readable table"):
             read_npz(tmp_path / "cut.npz")
 
 
@@ -152,7 +153,7 @@ def test_table(tmp_path):
 )
 def test_damaged_table(names, points, message, tmp_path):
     np.savez(tmp_path / "t.npz", names=names, points=points)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ModelError, match=message):
         read_npz(tmp_path / "t.npz")
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ferkern.errors import ModelError
+
 __all__ = ["AnnotatedFace", "read_imglab", "read_landmarks", "read_npz", "read_pts"]
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -64,7 +66,9 @@ def read_landmarks(path: str | Path) -> list[AnnotatedFace]:
     Raises
     ------
     ValueError
-        If nothing of that kind is there, or it is damaged; the message names file and place.
+        If nothing of that kind is there, or a file cannot be read.
+    ModelError
+        If a file is damaged; the message names file and place.
     """
     path = Path(path)
     if path.is_dir():
@@ -89,7 +93,7 @@ def read_npz(path: str | Path) -> list[AnnotatedFace]:
 
     Raises
     ------
-    ValueError
+    ModelError
         If it is damaged, or the arrays do not fit each other.
     """
     path = Path(path)
@@ -97,9 +101,9 @@ def read_npz(path: str | Path) -> list[AnnotatedFace]:
         with np.load(path, allow_pickle=False) as stored:
             names, points = stored["names"], stored["points"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: no readable table of names and points: {error}") from error
+        raise ModelError(f"{path}: no readable table of names and points: {error}") from error
     if names.ndim != 1 or names.dtype.kind != "U" or points.ndim != 3 or points.shape[::2] != (len(names), 2):
-        raise ValueError(
+        raise ModelError(
             f"{path}: names {names.dtype} {list(names.shape)}, points {list(points.shape)}; "
             "expected texts [n] and [n, P, 2]"
         )
@@ -108,7 +112,7 @@ def read_npz(path: str | Path) -> list[AnnotatedFace]:
     for row in np.argsort(names):
         name = str(names[row])
         if Path(name).name != name:
-            raise ValueError(f"{path}: row {row}: {name!r} is no name of a picture in {folder}")
+            raise ModelError(f"{path}: row {row}: {name!r} is no name of a picture in {folder}")
         faces.append(AnnotatedFace(folder / name, _judged(points[row], f"{path}: row {row}")))
     return faces
 
@@ -116,9 +120,9 @@ def read_npz(path: str | Path) -> list[AnnotatedFace]:
 def _judged(points: NDArray[np.generic], where: str) -> NDArray[np.float32]:
     values = np.asarray(points, np.float32)
     if not 2 <= len(values) <= _MAX_POINTS:
-        raise ValueError(f"{where}: {len(values)} points; 2 to {_MAX_POINTS} are read")
+        raise ModelError(f"{where}: {len(values)} points; 2 to {_MAX_POINTS} are read")
     if not (np.abs(values) <= _MAX_COORDINATE).all():  # also false for what is no number
-        raise ValueError(f"{where}: coordinates must be finite and within {_MAX_COORDINATE:.0f} pixels")
+        raise ModelError(f"{where}: coordinates must be finite and within {_MAX_COORDINATE:.0f} pixels")
     return values
 
 
@@ -133,26 +137,26 @@ def read_pts(path: str | Path) -> NDArray[np.float32]:
 
     Raises
     ------
-    ValueError
+    ModelError
         If the file is damaged; the message names file and line.
     """
     path = Path(path)
     lines = [line.strip() for line in _text(path).splitlines()]
     if not lines or not lines[0].startswith("version:"):
-        raise ValueError(f"{path}: line 1: a .pts file begins with 'version:', is {''.join(lines[:1])[:40]!r}")
+        raise ModelError(f"{path}: line 1: a .pts file begins with 'version:', is {''.join(lines[:1])[:40]!r}")
     heading = next((i for i, line in enumerate(lines) if line.startswith("n_points:")), None)
     count = lines[heading][len("n_points:") :].strip() if heading is not None else ""
     if heading is None or not count.isdecimal() or not 2 <= int(count[:9]) <= _MAX_POINTS:
-        raise ValueError(f"{path}: n_points is {count[:20]!r}; 2 to {_MAX_POINTS} are read")
+        raise ModelError(f"{path}: n_points is {count[:20]!r}; 2 to {_MAX_POINTS} are read")
     body = [(number, line) for number, line in enumerate(lines[heading + 1 :], heading + 2) if line]
     if len(body) != int(count) + 2 or body[0][1] != "{" or body[-1][1] != "}":
-        raise ValueError(f"{path}: {len(body)} lines follow n_points, expected '{{', {count} points and '}}'")
+        raise ModelError(f"{path}: {len(body)} lines follow n_points, expected '{{', {count} points and '}}'")
     points = []
     for number, line in body[1:-1]:
         try:
             x, y = (float(word) for word in line.split())
         except ValueError:
-            raise ValueError(f"{path}: line {number}: expected x and y, is {line[:40]!r}") from None
+            raise ModelError(f"{path}: line {number}: expected x and y, is {line[:40]!r}") from None
         points.append((x - 1, y - 1))
     return _judged(np.array(points), str(path))
 
@@ -182,7 +186,7 @@ def read_imglab(path: str | Path) -> list[AnnotatedFace]:
 
     Raises
     ------
-    ValueError
+    ModelError
         If the file is damaged, or boxes differ in their parts; the message names file and line.
     """
     path = Path(path)
@@ -190,9 +194,9 @@ def read_imglab(path: str | Path) -> list[AnnotatedFace]:
     try:
         reader.parser.Parse(_text(path), True)
     except expat.ExpatError as error:
-        raise ValueError(f"{path}: not well-formed XML: {error}") from error
+        raise ModelError(f"{path}: not well-formed XML: {error}") from error
     if not reader.faces:
-        raise ValueError(f"{path}: holds no box with parts")
+        raise ModelError(f"{path}: holds no box with parts")
     return reader.faces
 
 
@@ -216,7 +220,7 @@ class _Imglab:
         self._fail("document types and entities are not read")
 
     def _fail(self, what: str) -> None:
-        raise ValueError(f"{self.path}: line {self.parser.CurrentLineNumber}: {what}")
+        raise ModelError(f"{self.path}: line {self.parser.CurrentLineNumber}: {what}")
 
     def _numbers(self, tag: str, attributes: dict[str, str], *names: str) -> list[float]:
         values = []
