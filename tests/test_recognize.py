@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +10,13 @@ import pytest
 from PIL import Image
 
 import ferkern as fk
+from faces import FixedDetector
 from ferkern import models, pictures
 from ferkern.cli.demo import portraits
 from ferkern.face.expression import SIDE, ExpressionClassifier, Framing, crop
 from ferkern.face.stages import FaceBatch
 
 WHOLE = Framing(side=1.0, dx=0.0, dy=0.0)
-
-
-@dataclass
-class Found:
-    boxes: np.ndarray
-    scores: np.ndarray
-
-
-@dataclass
-class FixedDetector:
-    """Says of every picture the same."""
-
-    boxes: list[tuple[float, ...]]
-    seen: list[tuple[int, ...]] = field(default_factory=list)
-
-    def detect(self, gray: np.ndarray, /) -> Found:
-        self.seen.append(gray.shape)
-        return Found(np.array(self.boxes, np.float32).reshape(-1, 4), np.arange(len(self.boxes), dtype=np.float32))
 
 
 @pytest.fixture(scope="module")
