@@ -2,16 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
-#include <new>
 
 #include "base/error.hpp"
+#include "base/memory.hpp"
 
 namespace fk {
-
-inline constexpr std::size_t alignment = 64;
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t d) { return (n + d - 1) / d; }
@@ -24,9 +21,7 @@ template <class T> class Tensor {
         if (size < 0 || size > std::numeric_limits<std::int64_t>::max() / 64) {
             throw ValueError(message("cannot allocate ", size, " elements"));
         }
-        const auto bytes = static_cast<std::size_t>(round_up(size * static_cast<std::int64_t>(sizeof(T)) + 1, alignment));
-        data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t(alignment))));
-        std::memset(static_cast<void*>(data_.get()), 0, bytes);
+        data_.reset(static_cast<T*>(allocate_zeroed(static_cast<std::size_t>(size) * sizeof(T) + 1)));
     }
 
     T* data() { return data_.get(); }
@@ -37,7 +32,7 @@ template <class T> class Tensor {
 
   private:
     struct Free {
-        void operator()(T* p) const { ::operator delete(static_cast<void*>(p), std::align_val_t(alignment)); }
+        void operator()(T* p) const { release(p); }
     };
     std::unique_ptr<T, Free> data_;
     std::int64_t size_ = 0;
