@@ -7,6 +7,7 @@ import pytest
 
 import oracle
 import tolerance
+import winograd
 from ferkern import nn
 from ferkern.config import config
 from sizes import EDGES
@@ -66,8 +67,10 @@ def make(rng, case):
     return x, weights, rng.standard_normal(o).astype(np.float32)
 
 
-def bound(x, w, b, **options):
+def bound(x, w, b, row=None, **options):
     """Tolerance of each output: the same convolution of magnitudes, times the error factor of its length."""
+    if row is not None and row.name.startswith("winograd"):
+        return winograd.bound(x, w, b, m=int(row.name.removeprefix("winograd")), padding=options.get("padding", 0))
     magnitude = oracle.conv2d(np.abs(x), np.abs(w), np.abs(b), **options)
     return tolerance.dot(w[0].size, magnitude)
 
@@ -80,15 +83,16 @@ def test_against_oracle(row, forced, guarded, rng, case):
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     expected = oracle.conv2d(x, w, b, **options)
     lanes = {"scalar": 4, "avx2": 8}.get(row.isa, 16)
-    if row.name == "direct" and groups > 1 and (x.shape[1] // groups % lanes or w.shape[0] // groups % lanes):
-        with pytest.raises(ValueError, match="no kernel named 'direct'"), forced(row):
+    split = row.name == "direct" and groups > 1 and (x.shape[1] // groups % lanes or w.shape[0] // groups % lanes)
+    if split or (row.name.startswith("winograd") and not winograd.fits(w.shape[2:], stride, dilation, groups)):
+        with pytest.raises(ValueError, match=f"no kernel named '{row.name}'"), forced(row):
             nn.conv2d(x, w, b, **options)
         return
     out = guarded(*expected.shape)
     with forced(row):
         y = nn.conv2d(x, w, b, **options, out=out)
     assert y is out
-    assert (np.abs(y - expected) <= bound(x, w, b, **options)).all()
+    assert (np.abs(y - expected) <= bound(x, w, b, row, **options)).all()
 
 
 @pytest.mark.op("conv2d")
@@ -99,14 +103,14 @@ def test_edge_sizes(row, forced, rng, size):
         x, weights, b = make(rng, case)
         with forced(row):
             y = nn.conv2d(x, weights, b, padding=1)
-        assert (np.abs(y - oracle.conv2d(x, weights, b, padding=1)) <= bound(x, weights, b, padding=1)).all()
+        assert (np.abs(y - oracle.conv2d(x, weights, b, padding=1)) <= bound(x, weights, b, row, padding=1)).all()
 
 
 @pytest.mark.op("conv2d")
 @pytest.mark.parametrize("kind", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "hard_swish", "silu", "elu"])
 def test_activations(row, forced, rng, kind):
     x, w, b = make(rng, (1, 5, 6, 6, 7, (3, 3), 1, 0, 1, 1))
-    plain = bound(x, w, b)
+    plain = bound(x, w, b, row)
     expected = oracle.conv2d(x, w, b, activation=kind)
     with forced(row):
         y = nn.conv2d(x, w, b, activation=kind)

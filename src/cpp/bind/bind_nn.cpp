@@ -28,7 +28,8 @@ py::array_t<float> conv2d_call(const py::object& x_in, const py::object& w_in, c
     if (b.data != nullptr) {
         copy_dense(b, dense_b.data());
     }
-    const conv2d::Plan plan(shape, dense_w.data(), b.data != nullptr ? dense_b.data() : nullptr, false, threads);
+    const conv2d::Plan plan(shape, dense_w.data(), b.data != nullptr ? dense_b.data() : nullptr, false, threads,
+                            conv2d::PlanFor::one_call);
     const int block = plan.block();
     Scratch scratch(plan.scratch(), threads);
     Tensor<float> blocked_x(shape.n * round_up(shape.ic, block) * shape.ih * shape.iw);

@@ -90,11 +90,11 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const conv2d::Shape shape = conv2d::infer(params);
 
     // A picture of one or three channels would fill its blocks with zeros; the kernels read it as it is.
-    const bool planar = planner.is_input(x) && shape.ic < 4;
+    const bool plain = planner.is_input(x) && shape.ic < 4;
     const auto layer =
-        std::make_shared<conv2d::Plan>(shape, node.weight("w").data.data(), bias_of(node), planar, planner.threads());
+        std::make_shared<conv2d::Plan>(shape, node.weight("w").data.data(), bias_of(node), plain, planner.threads());
     const int block = layer->block();
-    add_convolution(planner, node, "conv2d", layer, {planar ? 1 : block, block}, {shape.oc, shape.oh, shape.ow},
+    add_convolution(planner, node, "conv2d", layer, {layer->planar() ? 1 : block, block}, {shape.oc, shape.oh, shape.ow},
                     conv2d::cost(one_image(shape)));
 }
 

@@ -64,12 +64,17 @@ template <class Rows> Registration register_device_rows(const char* op, const Ro
     return Registration(infos);
 }
 
-// The first eligible row that the calling thread's choice admits; ties are broken by the order of the list. A row whose
-// name is "reference" is the plain meaning of the op: it serves where nothing else does. Under strict it is refused where
-// a row before it was admitted but does not serve the shape: where it is the best there is, nothing is fallen back from.
-// `block` other than 0 asks for rows that work on that channel block.
-template <class Rows, class Shape> const auto& choose_row(const char* op, const Rows& rows, const Shape& shape, int block = 0) {
+// The row of the best instruction set that the calling thread's choice admits and that serves the shape: there the one that
+// costs least; ties are broken by the order of the list. A row whose name is "reference" is the plain meaning of the op: it
+// serves where nothing else does. Under strict it is refused where a row before it was admitted but does not serve the shape:
+// where it is the best there is, nothing is fallen back from. `block` other than 0 asks for rows that work on that channel block.
+struct NoCost {
+    template <class R> double operator()(const R& /*row*/) const { return 0; }
+};
+template <class Rows, class Shape, class RowCost = NoCost>
+const auto& choose_row(const char* op, const Rows& rows, const Shape& shape, int block = 0, const RowCost& row_cost = {}) {
     const Choice& choice = current_choice();
+    const auto* best = static_cast<decltype(&rows[0])>(nullptr);
     bool passed_over = false;
     for (const auto& row : rows) {
         const bool named = choice.kernel.empty() || choice.kernel == row.name;
@@ -81,10 +86,18 @@ template <class Rows, class Shape> const auto& choose_row(const char* op, const 
             passed_over = true;
             continue;
         }
-        require(!choice.strict || !passed_over || std::string_view(row.name) != "reference", op,
-                ": only the plain reference serves this shape, and strict is set");
-        note_kernel(op, row.name, row.isa);
-        return row;
+        const bool plain = std::string_view(row.name) == "reference";
+        if (best != nullptr && (row.isa != best->isa || plain)) {
+            break;
+        }
+        require(!choice.strict || !passed_over || !plain, op, ": only the plain reference serves this shape, and strict is set");
+        if (best == nullptr || row_cost(row) < row_cost(*best)) {
+            best = &row;
+        }
+    }
+    if (best != nullptr) {
+        note_kernel(op, best->name, best->isa);
+        return *best;
     }
     throw ValueError(message(op, ": no kernel", choice.kernel.empty() ? "" : " named '", choice.kernel,
                              choice.kernel.empty() ? "" : "'", " serves this shape", choice.exact ? " on exactly " : " up to ",

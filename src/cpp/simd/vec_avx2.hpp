@@ -26,6 +26,7 @@ FK_INLINE vi splat_i(int32_t x) { return {_mm256_set1_epi32(x)}; }
 FK_INLINE vf zero() { return {_mm256_setzero_ps()}; }
 FK_INLINE vf load(const float* p) { return {_mm256_loadu_ps(p)}; }
 FK_INLINE void store(float* p, vf a) { _mm256_storeu_ps(p, a.v); }
+FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes(n))}; }
 FK_INLINE void store_n(float* p, vf a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
 FK_INLINE vi load_i(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }

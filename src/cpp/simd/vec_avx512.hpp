@@ -24,6 +24,7 @@ FK_INLINE vi splat_i(int32_t x) { return {_mm512_set1_epi32(x)}; }
 FK_INLINE vf zero() { return {_mm512_setzero_ps()}; }
 FK_INLINE vf load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FK_INLINE void store(float* p, vf a) { _mm512_storeu_ps(p, a.v); }
+FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
 FK_INLINE void store_n(float* p, vf a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 FK_INLINE vi load_i(const int32_t* p) { return {_mm512_loadu_si512(p)}; }

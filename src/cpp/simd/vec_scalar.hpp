@@ -27,6 +27,7 @@ FK_INLINE vf load(const float* p) {
     return r;
 }
 FK_INLINE void store(float* p, vf a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
+FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) {
     vf r = zero();
     for (int i = 0; i < n; ++i) {

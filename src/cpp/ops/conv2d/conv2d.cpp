@@ -12,7 +12,12 @@ namespace fk {
     namespace isa {                                                                                                              \
     void function(const Conv2dLeaf&);                                                                                            \
     }
+#define FK_WINOGRAD(isa, name, function, tile, eligible, block)                                                                  \
+    namespace isa {                                                                                                              \
+    void function(const WinogradLeaf&);                                                                                          \
+    }
 #include "ops/conv2d/kernels.inc"
+#undef FK_WINOGRAD
 #undef FK_KERNEL
 
 namespace conv2d {
@@ -25,20 +30,37 @@ template <int B> bool whole_blocks(const Shape& s) {
 }
 
 const std::array rows = std::to_array<KernelRow>({
-#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, {.direct = &isa::function}, &eligible, block},
+#define FK_WINOGRAD(isa, name, function, tile, eligible, block)                                                                  \
+    {Isa::isa, name, {nullptr, &isa::function, tile}, &eligible, block},
 #include "ops/conv2d/kernels.inc"
+#undef FK_WINOGRAD
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("conv2d", rows);
 
 const std::array device_rows = std::to_array<DeviceRow<Shape>>({
 #define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_WINOGRAD(isa, name, function, tile, eligible, block)
 #define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
 #include "ops/conv2d/kernels.inc"
 #undef FK_DEVICE_KERNEL
+#undef FK_WINOGRAD
 #undef FK_KERNEL
 });
 const Registration device_registration = register_device_rows("conv2d", device_rows);
+
+// What a row takes for a shape; a plan for one call alone pays for transforming the weights too.
+double work(const KernelRow& row, const Shape& s, PlanFor use) {
+    const int lanes = row.block;
+    if (row.function.tile == 0) {
+        // The reference computes one output at a time.
+        return direct_work(s, lanes) * 16 / lanes;
+    }
+    const int points = (row.function.tile + 2) * (row.function.tile + 2);
+    const double packing = use == PlanFor::one_call ? 2.0 * points * s.ic * s.oc : 0.0;
+    return (winograd_work(s, lanes, row.function.tile) + packing) * 16 / lanes;
+}
 
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
 constexpr std::int64_t band_bytes = 192 * 1024;
@@ -95,8 +117,14 @@ const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_vie
     return choose_device_row("conv2d", device_rows, shape, target);
 }
 
-Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads)
-    : shape_(shape), row_(&choose_row("conv2d", rows, shape)), planar_x_(planar_x || row_->block == 1), threads_(threads) {
+Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads, PlanFor use)
+    : shape_(shape), row_(&choose_row("conv2d", rows, shape, 0, [&](const KernelRow& row) { return work(row, shape, use); })),
+      planar_x_((planar_x && row_->function.tile == 0) || row_->block == 1), threads_(threads) {
+    if (row_->function.tile != 0) {
+        winograd_.emplace(shape, row_->function, row_->block, w, bias, threads);
+        booking_ = winograd_->scratch();
+        return;
+    }
     pack(w, bias);
     divide_work();
 }
@@ -110,17 +138,17 @@ void Plan::pack(const float* w, const float* bias) {
     const std::int64_t oc_blocks = ceil_div(oc, block);
     weights_ = Tensor<float>(s.groups * oc_blocks * block * ic * window);
     bias_ = Tensor<float>(s.groups * oc_blocks * block);
-    float* to = weights_.data();
-    for (std::int64_t o0 = 0; o0 < s.groups * oc_blocks * block; o0 += block) {
-        // Groups fill whole blocks where there are several, so block o0 starts at filter o0.
-        const int filters = static_cast<int>(std::min<std::int64_t>(block, s.oc - o0));
+    const std::int64_t steps = ic * window;
+    for (std::int64_t o = 0; o < s.oc; ++o) {
+        // Groups fill whole blocks where there are several.
+        float* to = weights_.data() + o / oc * oc_blocks * block * steps + o % block;
+        const std::int64_t o_block = o % oc / block;
+        std::int64_t step = 0;
         for (int c0 = 0; c0 < ic; c0 += block) {
             const int channels = std::min(block, ic - c0);
             for (std::int64_t k = 0; k < window; ++k) {
-                for (int c = 0; c < channels; ++c, to += block) {
-                    for (int o = 0; o < filters; ++o) {
-                        to[o] = w[((o0 + o) * ic + c0 + c) * window + k];
-                    }
+                for (int c = 0; c < channels; ++c, ++step) {
+                    to[weight_offset(o_block, oc_blocks, step, steps, block)] = w[(o * ic + c0 + c) * window + k];
                 }
             }
         }
@@ -153,6 +181,10 @@ void Plan::divide_work() {
 }
 
 void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
+    if (winograd_) {
+        winograd_->run(x, y, residual, images, scratch);
+        return;
+    }
     const Shape& s = shape_;
     const std::int64_t x_channels = planar_x_ ? s.ic : round_up(s.ic, row_->block);
     const std::int64_t x_image = x_channels * s.ih * s.iw;
@@ -211,29 +243,29 @@ void Plan::run_band(const float* x, float* y, const float* residual, int begin, 
             from = padded;
         }
         const std::int64_t y_at = group * oc_blocks * y_block + std::int64_t(begin) * s.ow * block;
-        row_->function(Conv2dLeaf{.x = from,
-                                  .w = weights_.data() + group * w_group,
-                                  .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
-                                  .residual = residual != nullptr ? residual + y_at : nullptr,
-                                  .y = y + y_at,
-                                  .x_row = width * pixel,
-                                  .x_block = width * height * (planar_x_ ? block : pixel),
-                                  .channel_step = planar_x_ ? width * height : 1,
-                                  .pixel_step = pixel,
-                                  .y_row = std::int64_t(s.ow) * block,
-                                  .y_block = y_block,
-                                  .rows = end - begin,
-                                  .ow = s.ow,
-                                  .ic = ic,
-                                  .oc_blocks = oc_blocks,
-                                  .kh = s.kh,
-                                  .kw = s.kw,
-                                  .stride_h = s.stride_h,
-                                  .stride_w = s.stride_w,
-                                  .dilation_h = s.dilation_h,
-                                  .dilation_w = s.dilation_w,
-                                  .activation = s.activation,
-                                  .alpha = s.alpha});
+        row_->function.direct(Conv2dLeaf{.x = from,
+                                         .w = weights_.data() + group * w_group,
+                                         .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
+                                         .residual = residual != nullptr ? residual + y_at : nullptr,
+                                         .y = y + y_at,
+                                         .x_row = width * pixel,
+                                         .x_block = width * height * (planar_x_ ? block : pixel),
+                                         .channel_step = planar_x_ ? width * height : 1,
+                                         .pixel_step = pixel,
+                                         .y_row = std::int64_t(s.ow) * block,
+                                         .y_block = y_block,
+                                         .rows = end - begin,
+                                         .ow = s.ow,
+                                         .ic = ic,
+                                         .oc_blocks = oc_blocks,
+                                         .kh = s.kh,
+                                         .kw = s.kw,
+                                         .stride_h = s.stride_h,
+                                         .stride_w = s.stride_w,
+                                         .dilation_h = s.dilation_h,
+                                         .dilation_w = s.dilation_w,
+                                         .activation = s.activation,
+                                         .alpha = s.alpha});
     }
 }
 
@@ -249,29 +281,29 @@ void Plan::run_flat(const float* x, float* y, const float* residual, int begin, 
         for (int unit = begin; unit < end; ++unit) {
             const std::int64_t first = unit * flat_pixels;
             const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
-            row_->function(Conv2dLeaf{.x = x + (group * planes * pixels + first) * pixel,
-                                      .w = weights_.data() + std::int64_t(group) * oc_blocks * block * ic,
-                                      .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
-                                      .residual = residual != nullptr ? residual + y_at : nullptr,
-                                      .y = y + y_at,
-                                      .x_row = 0,
-                                      .x_block = pixels * (planar_x_ ? block : pixel),
-                                      .channel_step = planar_x_ ? pixels : 1,
-                                      .pixel_step = pixel,
-                                      .y_row = 0,
-                                      .y_block = pixels * block,
-                                      .rows = 1,
-                                      .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
-                                      .ic = ic,
-                                      .oc_blocks = oc_blocks,
-                                      .kh = 1,
-                                      .kw = 1,
-                                      .stride_h = 1,
-                                      .stride_w = 1,
-                                      .dilation_h = 1,
-                                      .dilation_w = 1,
-                                      .activation = s.activation,
-                                      .alpha = s.alpha});
+            row_->function.direct(Conv2dLeaf{.x = x + (group * planes * pixels + first) * pixel,
+                                             .w = weights_.data() + std::int64_t(group) * oc_blocks * block * ic,
+                                             .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
+                                             .residual = residual != nullptr ? residual + y_at : nullptr,
+                                             .y = y + y_at,
+                                             .x_row = 0,
+                                             .x_block = pixels * (planar_x_ ? block : pixel),
+                                             .channel_step = planar_x_ ? pixels : 1,
+                                             .pixel_step = pixel,
+                                             .y_row = 0,
+                                             .y_block = pixels * block,
+                                             .rows = 1,
+                                             .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
+                                             .ic = ic,
+                                             .oc_blocks = oc_blocks,
+                                             .kh = 1,
+                                             .kw = 1,
+                                             .stride_h = 1,
+                                             .stride_w = 1,
+                                             .dilation_h = 1,
+                                             .dilation_w = 1,
+                                             .activation = s.activation,
+                                             .alpha = s.alpha});
         }
     }
 }

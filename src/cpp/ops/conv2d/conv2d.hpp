@@ -6,18 +6,20 @@
 // with g = floor(o / (oc / G)) and x = 0 outside the image.
 #pragma once
 
+#include <optional>
+
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
 #include "base/view.hpp"
 #include "fk_shapes.h"
 #include "ops/activation.hpp"
 #include "ops/conv2d/leaf.hpp"
+#include "ops/conv2d/winograd.hpp"
 #include "ops/op.hpp"
 #include "ops/window.hpp"
 
 namespace fk::conv2d {
 
-using Shape = fk_conv2d_shape;
 using KernelRow = Row<Shape, Conv2dKernel>;
 
 struct Params {
@@ -35,13 +37,17 @@ Cost cost(const Shape& shape);
 // The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
+// What a plan is made for: the choice of the kernel weighs the packing of the weights when they are used once.
+enum class PlanFor { many_calls, one_call };
+
 class Plan {
   public:
     // Chooses the kernel, packs w [oc, ic / groups, kh, kw] (dense) and bias [oc] (may be null), books the scratch.
-    // planar_x: x comes as plain NCHW although the kernel works on blocks.
-    Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads);
+    // planar_x: x can be had as plain NCHW; planar() tells whether the kernel takes it so.
+    Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads, PlanFor use = PlanFor::many_calls);
 
     int block() const { return row_->block; }
+    bool planar() const { return planar_x_; }
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return booking_; }
 
@@ -64,6 +70,7 @@ class Plan {
     int bands_ = 1;       // pieces that an image's rows (or pixels) are cut into
     Tensor<float> weights_;
     Tensor<float> bias_;
+    std::optional<Winograd> winograd_;
     ScratchBooking booking_;
 };
 

@@ -5,7 +5,7 @@
 // multiply-adds. Physics of the tile (AVX-512, 2 x 14): 2 + 14 loads feed 28 FMA, so loads (two a cycle at best) never
 // bind; 28 independent chains cover the latency of 4 at up to two FMA a cycle; 28 + 2 + 1 of 32 registers are used.
 // AVX2 (2 x 6): 8 loads for 12 FMA, 12 + 2 + 1 of 16 registers.
-// The order of the sum (channel block, window row, window column, channel) does not depend on the tile.
+// The order of the sum (bias, residual, then channel block, window row, window column, channel) does not depend on the tile.
 #pragma once
 
 #include "ops/conv2d/leaf.hpp"
@@ -22,19 +22,33 @@ constexpr int widest_of_1 = 8, widest_of_2 = 6, widest_of_4 = 0;
 constexpr int widest_of_1 = 6, widest_of_2 = 4, widest_of_4 = 0;
 #endif
 
+// Steps by which the weights are asked for before they are used: some 400 cycles at 14 to 28 a step, the way from memory.
+// Hardware follows the stream within a page of 4 KiB only.
+constexpr int weights_ahead = 24;
+
 // How one pixel of a tile follows another in x. Constants become displacements of the broadcast's address.
-enum Step { blocked_1, blocked_2, planar_1, any_step };
+enum Step { blocked_1, blocked_2, planar_1, planar_2, any_step };
 
 template <int STEP> FK_INLINE int64_t pixel_distance(const Conv2dLeaf& a) {
-    return STEP == blocked_1 ? VL : STEP == blocked_2 ? 2 * VL : STEP == planar_1 ? 1 : a.pixel_step * a.stride_w;
+    switch (STEP) {
+    case blocked_1:
+        return VL;
+    case blocked_2:
+        return 2 * VL;
+    case planar_1:
+        return 1;
+    case planar_2:
+        return 2;
+    default:
+        return a.pixel_step * a.stride_w;
+    }
 }
 
-__attribute__((noinline)) void finish(const Conv2dLeaf& a, const float* residual, float* y, int blocks, int pixels) {
+__attribute__((noinline)) void finish(const Conv2dLeaf& a, float* y, int blocks, int pixels) {
     for (int i = 0; i < blocks; ++i) {
         for (int j = 0; j < pixels; ++j) {
             const int64_t at = i * a.y_block + j * VL;
-            const vf v = residual != nullptr ? load(y + at) + load(residual + at) : load(y + at);
-            store(y + at, activate(v, a.activation, a.alpha));
+            store(y + at, activate(load(y + at), a.activation, a.alpha));
         }
     }
 }
@@ -47,10 +61,11 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
         const vf b = load(bias + i * VL);
         FK_UNROLL
         for (int j = 0; j < OW; ++j) {
-            acc[i][j] = b;
+            acc[i][j] = residual != nullptr ? b + load(residual + i * a.y_block + j * VL) : b;
         }
     }
-    const int64_t w_block = static_cast<int64_t>(a.ic) * a.kh * a.kw * VL;
+    const int64_t w_pair = static_cast<int64_t>(a.ic) * a.kh * a.kw * 2 * VL;
+    constexpr int w_step = OCB == 1 ? VL : 2 * VL;
     const int64_t channel_step = STEP == blocked_1 || STEP == blocked_2 ? 1 : a.channel_step;
     const int64_t step = pixel_distance<STEP>(a);
     for (int c0 = 0; c0 < a.ic; c0 += VL, x += a.x_block) {
@@ -60,11 +75,12 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
             const float* x_pixel = x_row;
             for (int kw = 0; kw < a.kw; ++kw, x_pixel += a.dilation_w * a.pixel_step) {
                 const float* xc = x_pixel;
-                for (int c = 0; c < channels; ++c, xc += channel_step, w += VL) {
+                for (int c = 0; c < channels; ++c, xc += channel_step, w += w_step) {
                     vf wv[OCB];
                     FK_UNROLL
                     for (int i = 0; i < OCB; ++i) {
-                        wv[i] = load(w + i * w_block);
+                        wv[i] = load(w + i / 2 * w_pair + i % 2 * VL);
+                        prefetch(w + i / 2 * w_pair + i % 2 * VL + weights_ahead * w_step);
                     }
                     FK_UNROLL
                     for (int j = 0; j < OW; ++j) {
@@ -78,9 +94,9 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
             }
         }
     }
-    // Without a residual, none and relu are one maximum; the rest is finished from memory, in one place for all tiles.
-    const bool plain = residual == nullptr && a.activation <= FK_ACTIVATION_RELU;
-    const vf floor = splat(plain && a.activation == FK_ACTIVATION_RELU ? 0.0F : -__builtin_inff());
+    // None and relu are one maximum; the rest is finished from memory, in one place for all tiles.
+    const bool plain = a.activation <= FK_ACTIVATION_RELU;
+    const vf floor = splat(a.activation == FK_ACTIVATION_RELU ? 0.0F : -__builtin_inff());
     FK_UNROLL
     for (int i = 0; i < OCB; ++i) {
         FK_UNROLL
@@ -89,7 +105,7 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
         }
     }
     if (!plain) {
-        finish(a, residual, y, OCB, OW);
+        finish(a, y, OCB, OW);
     }
 }
 
@@ -147,6 +163,8 @@ void direct(const Conv2dLeaf& a) {
         all_blocks<blocked_2>(a);
     } else if (a.pixel_step == 1 && a.stride_w == 1) {
         all_blocks<planar_1>(a);
+    } else if (a.pixel_step == 1 && a.stride_w == 2) {
+        all_blocks<planar_2>(a);
     } else {
         all_blocks<any_step>(a);
     }

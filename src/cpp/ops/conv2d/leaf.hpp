@@ -10,7 +10,9 @@ namespace fk {
 // Channels stand in blocks of B (the row's `block`): an image is [channels / B][h][w][B]. The input is either blocked
 // (channel_step 1, pixel_step B) or planar NCHW (channel_step h * w, pixel_step 1); padding, where there is any, is
 // already in it as zeros, so x points at the window of the first output pixel. Strides count floats.
-// Weights: [oc / B][ic / B][kh][kw][channels in the block][B], the last channel block shortened to what is left.
+// Weights: [oc / 2B][ic / B][kh][kw][channels in the block][2][B], the last channel block shortened to what is left; an odd
+// last block of filters stands alone, without the [2]. So the weights of a pair of blocks are one stream. (Block 1, the
+// reference: [oc][ic][kh][kw].)
 struct Conv2dLeaf {
     const float* x;
     const float* w;
@@ -26,6 +28,48 @@ struct Conv2dLeaf {
     float alpha;
 };
 
-using Conv2dKernel = void (*)(const Conv2dLeaf&);
+// What a Winograd kernel is given: a run of tiles of m x m outputs, counted through all images row by row. Weights are
+// transformed: [point][oc / 2B][ic][2][B] (as above) with (m + 2)^2 points; the input is blocked and not padded.
+struct WinogradLeaf {
+    const float* x;
+    const float* w;
+    const float* bias;     // [oc / B][B], never null
+    const float* residual; // like y, added before the activation; may be null
+    float* y;
+    float* scratch; // winograd_floats()
+    int64_t x_image, x_block, y_image, y_block;
+    int ih, iw, oh, ow, pad_top, pad_left;
+    int ic, oc_blocks;
+    int tiles_x, tiles_image; // tiles in a row of an image, and in an image
+    int first, count;         // this run
+    int oc_step;              // blocks of outputs that are worked on together
+    int activation;
+    float alpha;
+};
+
+// Distance between the points of a transformed run: a vector more than it holds, so that the points of a tile do not all
+// fall into one set of the cache.
+[[maybe_unused]] static constexpr int64_t winograd_point(int64_t blocks, int64_t tiles, int64_t lanes) {
+    return (blocks * tiles + 1) * lanes;
+}
+// Scratch of a run of `tiles` tiles: transformed inputs and products.
+[[maybe_unused]] static constexpr int64_t winograd_floats(int m, int64_t ic_blocks, int64_t oc_step, int64_t tiles,
+                                                          int64_t lanes) {
+    return (m + 2) * (m + 2) * (winograd_point(ic_blocks, tiles, lanes) + winograd_point(oc_step, tiles, lanes));
+}
+
+// Where the weights of block `block` of `blocks` stand at one step of the sum of `steps`.
+[[maybe_unused]] static constexpr int64_t weight_offset(int64_t block, int64_t blocks, int64_t step, int64_t steps,
+                                                        int64_t lanes) {
+    const bool alone = lanes == 1 || block == (blocks & ~int64_t{1});
+    return alone ? (block * steps + step) * lanes : ((block & ~int64_t{1}) * steps + 2 * step + (block & 1)) * lanes;
+}
+
+// A row of the list: one of the two forms. `tile` is Winograd's m.
+struct Conv2dKernel {
+    void (*direct)(const Conv2dLeaf&) = nullptr;
+    void (*winograd)(const WinogradLeaf&) = nullptr;
+    int tile = 0;
+};
 
 } // namespace fk
