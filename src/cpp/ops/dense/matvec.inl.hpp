@@ -14,6 +14,10 @@ namespace {
 // Vectors of a group that stand in registers for `ROWS` rows of x: at least eight chains, within the registers.
 template <int ROWS> constexpr int widest() { return ROWS == 1 ? 8 : FK_ISA_LEVEL >= 2 ? (ROWS == 2 ? 8 : 4) : ROWS == 2 ? 4 : 2; }
 
+// Inputs ahead of which the weights are asked for: 8 x 512 bytes at eight vectors. Hardware follows a stream within a page of
+// 4 KiB only.
+constexpr int steps_ahead = 8;
+
 template <int ROWS, int V> void tile(const DenseLeaf& a, const float* x, int first, float* y) {
     vf acc[ROWS][V];
     FK_UNROLL
@@ -35,6 +39,7 @@ template <int ROWS, int V> void tile(const DenseLeaf& a, const float* x, int fir
         FK_UNROLL
         for (int v = 0; v < V; ++v) {
             const vf wv = load(w + v * VL);
+            prefetch(w + v * VL + steps_ahead * step);
             FK_UNROLL
             for (int r = 0; r < ROWS; ++r) {
                 acc[r][v] = fma(wv, xv[r], acc[r][v]);
