@@ -139,6 +139,7 @@ py::tuple group(const py::object& boxes, const py::object& votes, int threshold,
     b.columns("boxes", 1, 4);
     v.columns("votes", 0, b.rows());
     std::vector<cascade::Rect> rects;
+    rects.reserve(static_cast<std::size_t>(b.rows()));
     for (std::int64_t i = 0; i < b.rows(); ++i) {
         rects.push_back({b.row(i)[0], b.row(i)[1], b.row(i)[2], b.row(i)[3]});
     }
@@ -203,6 +204,7 @@ py::tuple suppress(const py::object& squares, const py::object& scores, double o
     boxes.columns("squares", 1, 3);
     votes.columns("scores", 0, boxes.rows());
     std::vector<cascade::SquareBox> list;
+    list.reserve(static_cast<std::size_t>(boxes.rows()));
     for (std::int64_t i = 0; i < boxes.rows(); ++i) {
         list.push_back({boxes.row(i)[0], boxes.row(i)[1], boxes.row(i)[2]});
     }
@@ -239,12 +241,12 @@ py::tuple integral_images(const py::object& gray, bool squared, bool tilted) {
     if (squared) {
         py::array_t<std::int64_t> made(size);
         squares_to = made.mutable_data();
-        squares = made;
+        squares = std::move(made);
     }
     if (tilted) {
         py::array_t<std::int32_t> made(size);
         triangles_to = made.mutable_data();
-        triangles = made;
+        triangles = std::move(made);
     }
     std::int32_t* sum_to = sum.mutable_data();
     {

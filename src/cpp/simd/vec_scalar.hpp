@@ -5,8 +5,8 @@ namespace fk::FK_ISA {
 namespace {
 
 constexpr int VL = 4;
-typedef float f32x4 __attribute__((vector_size(16)));
-typedef int32_t i32x4 __attribute__((vector_size(16)));
+using f32x4 = float __attribute__((vector_size(16)));
+using i32x4 = int32_t __attribute__((vector_size(16)));
 
 struct vf {
     f32x4 v;

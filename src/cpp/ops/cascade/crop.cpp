@@ -20,7 +20,8 @@ Taps taps(double origin, double side, std::int32_t size, std::int32_t limit) {
     for (std::int32_t i = 0; i < size; ++i) {
         const double centre = origin + (i + 0.5) * pitch, from = centre - reach, to = centre + reach;
         t.first.push_back(static_cast<std::int32_t>(t.at.size()));
-        for (double p = std::floor(from); p < to; p += 1.0) {
+        for (auto cell = static_cast<std::int64_t>(std::floor(from)); static_cast<double>(cell) < to; ++cell) {
+            const auto p = static_cast<double>(cell);
             const double cover = std::min(to, p + 1.0) - std::max(from, p);
             if (cover <= 0.0) {
                 continue;

@@ -214,9 +214,10 @@ std::vector<float> scales(const Cascade& c, const Params& p, std::int32_t width,
     const std::int32_t max_width = (p.max_width == 0 || p.max_height == 0) ? width : p.max_width;
     const std::int32_t max_height = (p.max_width == 0 || p.max_height == 0) ? height : p.max_height;
     std::vector<float> all, wanted;
-    for (double factor = 1.0; rounded(c.window_width * factor) <= width && rounded(c.window_height * factor) <= height;
-         factor *= p.scale_factor) {
+    double factor = 1.0;
+    while (rounded(c.window_width * factor) <= width && rounded(c.window_height * factor) <= height) {
         all.push_back(static_cast<float>(factor));
+        factor *= p.scale_factor;
     }
     std::int64_t nearest = -1;
     float best = 1.0F;
