@@ -5,13 +5,14 @@
 
 namespace fk {
 
-void bind_base(pybind11::module_& m);   // processor, instruction sets, kernels, threads, choices
-void bind_nn(pybind11::module_& m);     // convolution
-void bind_pool(pybind11::module_& m);   // layers on blocked channels: pooling, depthwise convolution, batch normalisation
-void bind_dense(pybind11::module_& m);  // matrix products and pointwise functions
-void bind_net(pybind11::module_& m);    // graphs, planner, sessions
-void bind_image(pybind11::module_& m);  // grey, resize, warp
-void bind_device(pybind11::module_& m); // what a device is told: shapes, kernels, dense arrays
+void bind_base(pybind11::module_& m);      // processor, instruction sets, kernels, threads, choices
+void bind_nn(pybind11::module_& m);        // convolution
+void bind_pool(pybind11::module_& m);      // layers on blocked channels: pooling, depthwise convolution, batch normalisation
+void bind_separable(pybind11::module_& m); // depthwise-separable convolution
+void bind_dense(pybind11::module_& m);     // matrix products and pointwise functions
+void bind_net(pybind11::module_& m);       // graphs, planner, sessions
+void bind_image(pybind11::module_& m);     // grey, resize, warp
+void bind_device(pybind11::module_& m);    // what a device is told: shapes, kernels, dense arrays
 
 void bind_face(pybind11::module_& m);      // cascades, cut-outs of faces
 void bind_landmarks(pybind11::module_& m); // regression trees and their training

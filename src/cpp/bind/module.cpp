@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_nn(m);
     fk::bind_device(m);
     fk::bind_pool(m);
+    fk::bind_separable(m);
     fk::bind_dense(m);
     fk::bind_face(m);
     fk::bind_landmarks(m);

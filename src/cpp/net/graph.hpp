@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct Node {
 
     // What passes fuse into the node; a stored graph has none of it.
     Activation activation;
-    int residual = -1; // value added before the activation
+    int residual = -1;                  // value added before the activation
+    std::shared_ptr<const Node> before; // a depthwise convolution whose only reader this pointwise one is
 
     const Weight& weight(const std::string& role) const;
     const Weight* find_weight(const std::string& role) const;

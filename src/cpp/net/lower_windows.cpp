@@ -6,6 +6,7 @@
 #include "ops/depthwise/depthwise.hpp"
 #include "ops/global_pool/global_pool.hpp"
 #include "ops/pool/pool.hpp"
+#include "ops/separable/separable.hpp"
 
 namespace fk::net {
 
@@ -55,23 +56,47 @@ template <class Plan> void add_convolution(Planner& planner, const Node& node, c
     });
 }
 
-void lower_depthwise(Planner& planner, const Node& node) {
-    const int x = node.inputs.at(0);
+depthwise::Shape depthwise_shape(const Planner& planner, const Node& node) {
     depthwise::Params params;
-    params.x = planner.image_dims(node, x);
+    params.x = planner.image_dims(node, node.inputs.at(0));
     params.w = filter_dims(node);
     params.bias = bias_length(node);
     params.window = window_of(node, nullptr);
     params.window.dilation = dilation_of(node);
     params.activation = node.activation;
-    const depthwise::Shape shape = depthwise::infer(params);
+    return depthwise::infer(params);
+}
+
+void lower_depthwise(Planner& planner, const Node& node) {
+    const depthwise::Shape shape = depthwise_shape(planner, node);
     const auto layer = std::make_shared<depthwise::Plan>(shape, node.weight("w").data.data(), bias_of(node), planner.threads());
     const int block = layer->block();
     add_convolution(planner, node, "depthwise", layer, {block, block}, {shape.oc, shape.oh, shape.ow},
                     depthwise::cost(one_image(shape)));
 }
 
+void lower_separable(Planner& planner, const Node& node) {
+    const Node& before = *node.before;
+    const depthwise::Shape first = depthwise_shape(planner, before);
+    conv2d::Params params;
+    params.x = {first.n, first.oc, first.oh, first.ow};
+    params.w = filter_dims(node);
+    params.bias = bias_length(node);
+    params.activation = node.activation;
+    const conv2d::Shape second = conv2d::infer(params);
+    const auto layer =
+        std::make_shared<separable::Plan>(first, separable::Filters{before.weight("w").data.data(), bias_of(before)}, second,
+                                          separable::Filters{node.weight("w").data.data(), bias_of(node)}, planner.threads());
+    const int block = layer->block();
+    add_convolution(planner, node, "separable", layer, {block, block}, {second.oc, second.oh, second.ow},
+                    separable::cost(one_image(first), one_image(second)));
+}
+
 void lower_conv2d(Planner& planner, const Node& node) {
+    if (node.before) {
+        lower_separable(planner, node);
+        return;
+    }
     const int x = node.inputs.at(0);
     const std::array<std::int64_t, 4> filters = filter_dims(node);
     const std::int64_t channels = planner.image_dims(node, x)[1];

@@ -55,6 +55,24 @@ void fold(Node& layer, const Node& norm) {
     }
 }
 
+bool all_are(const Node& node, const char* name, std::size_t count, std::int64_t value) {
+    const std::vector<std::int64_t> numbers = node.integers(name, count, value);
+    return std::all_of(numbers.begin(), numbers.end(), [value](std::int64_t n) { return n == value; });
+}
+
+bool is_pointwise(const Node& node) {
+    const Weight* w = node.op == "conv2d" ? node.find_weight("w") : nullptr;
+    return w != nullptr && w->dims.size() == 4 && w->dims[2] == 1 && w->dims[3] == 1 && all_are(node, "stride", 2, 1) &&
+           all_are(node, "groups", 1, 1) && all_are(node, "padding", 4, 0);
+}
+
+// One filter for each of several channels.
+bool is_depthwise(const Node& node) {
+    const Weight* w = node.op == "conv2d" ? node.find_weight("w") : nullptr;
+    return w != nullptr && w->dims.size() == 4 && w->dims[1] == 1 && w->dims[0] > 1 &&
+           node.integers("groups", 1, 1)[0] == w->dims[0];
+}
+
 } // namespace
 
 void drop_unused(Graph& graph) {
@@ -167,12 +185,33 @@ void fuse_activation(Graph& graph) {
     erase_marked(graph, gone);
 }
 
+void fuse_separable(Graph& graph) {
+    const std::vector<int> uses = graph.uses();
+    const std::vector<int> makers = graph.makers();
+    std::vector<bool> gone(graph.nodes.size(), false);
+    for (Node& second : graph.nodes) {
+        if (!is_pointwise(second) || uses[at(second.inputs.front())] != 1) {
+            continue;
+        }
+        const int maker = makers[at(second.inputs.front())];
+        if (maker < 0 || !is_depthwise(graph.nodes[at(maker)]) || graph.nodes[at(maker)].residual >= 0) {
+            continue;
+        }
+        auto first = std::make_shared<Node>(std::move(graph.nodes[at(maker)]));
+        second.inputs = first->inputs;
+        second.before = std::move(first);
+        gone[at(maker)] = true;
+    }
+    erase_marked(graph, gone);
+}
+
 void optimise(Graph& graph) {
     drop_unused(graph);
     drop_identities(graph);
     fold_batch_norm(graph);
     fuse_add(graph);
     fuse_activation(graph);
+    fuse_separable(graph);
 }
 
 } // namespace fk::net

@@ -10,6 +10,7 @@ void drop_identities(Graph& graph); // dropout
 void fold_batch_norm(Graph& graph); // into the convolution or dense layer before it
 void fuse_add(Graph& graph);        // a sum of two into the convolution that makes one of them
 void fuse_activation(Graph& graph); // into the convolution, dense layer or sum before it
+void fuse_separable(Graph& graph);  // a depthwise convolution into the pointwise one after it
 
 // All of them, in the order that they need.
 void optimise(Graph& graph);

@@ -45,6 +45,20 @@ def depthwise_conv2d(
     alpha: float | None,
     out: _Float32 | None,
 ) -> _Float32: ...
+def depthwise_separable(
+    x: _Float32,
+    w_dw: _Float32,
+    w_pw: _Float32,
+    b: _Float32 | None,
+    b_dw: _Float32 | None,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    activation_dw: str | None,
+    activation: str | None,
+    alpha: float | None,
+    out: _Float32 | None,
+) -> _Float32: ...
 def max_pool2d(x: _Float32, size: _Pair, stride: _Pair | None, padding: _Padding, out: _Float32 | None) -> _Float32: ...
 def avg_pool2d(
     x: _Float32,

@@ -119,7 +119,7 @@ const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_vie
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads, PlanFor use)
     : shape_(shape), row_(&choose_row("conv2d", rows, shape, 0, [&](const KernelRow& row) { return work(row, shape, use); })),
-      planar_x_((planar_x && row_->function.tile == 0) || row_->block == 1), threads_(threads) {
+      planar_x_((planar_x && row_->function.tile == 0) || row_->block == 1), threads_(threads), y_channels_(shape.oc) {
     if (row_->function.tile != 0) {
         winograd_.emplace(shape, row_->function, row_->block, w, bias, threads);
         booking_ = winograd_->scratch();
@@ -182,16 +182,17 @@ void Plan::divide_work() {
 
 void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
     if (winograd_) {
-        winograd_->run(x, y, residual, images, scratch);
+        winograd_->run(x, y, residual, images, y_channels_, scratch);
         return;
     }
     const Shape& s = shape_;
     const std::int64_t x_channels = planar_x_ ? s.ic : round_up(s.ic, row_->block);
     const std::int64_t x_image = x_channels * s.ih * s.iw;
-    const std::int64_t y_image = round_up(s.oc, row_->block) * s.oh * s.ow;
+    const std::int64_t r_image = round_up(s.oc, row_->block) * s.oh * s.ow;
+    const std::int64_t y_image = round_up(y_channels_, row_->block) * s.oh * s.ow;
     const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh;
     parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
-        const float* r = residual != nullptr ? residual + image * y_image : nullptr;
+        const float* r = residual != nullptr ? residual + image * r_image : nullptr;
         if (flat_) {
             run_flat(x + image * x_image, y + image * y_image, r, begin, end);
         } else {
@@ -271,40 +272,56 @@ void Plan::run_band(const float* x, float* y, const float* residual, int begin, 
 
 void Plan::run_flat(const float* x, float* y, const float* residual, int begin, int end) const {
     const Shape& s = shape_;
-    const int block = row_->block;
+    const std::int64_t block = row_->block;
     const std::int64_t pixel = planar_x_ ? 1 : block;
     const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
-    const int ic = s.ic / s.groups;
-    const int oc_blocks = static_cast<int>(ceil_div(s.oc / s.groups, block));
-    const std::int64_t planes = planar_x_ ? ic : ceil_div(ic, block);
+    const std::int64_t oc_blocks = ceil_div(s.oc / s.groups, block);
+    const std::int64_t planes = planar_x_ ? s.ic / s.groups : ceil_div(s.ic / s.groups, block);
+    const std::int64_t first = begin * flat_pixels;
+    const std::int64_t count = std::min(end * flat_pixels, pixels) - first;
     for (int group = 0; group < s.groups; ++group) {
-        for (int unit = begin; unit < end; ++unit) {
-            const std::int64_t first = unit * flat_pixels;
-            const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
-            row_->function.direct(Conv2dLeaf{.x = x + (group * planes * pixels + first) * pixel,
-                                             .w = weights_.data() + std::int64_t(group) * oc_blocks * block * ic,
-                                             .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
-                                             .residual = residual != nullptr ? residual + y_at : nullptr,
-                                             .y = y + y_at,
-                                             .x_row = 0,
-                                             .x_block = pixels * (planar_x_ ? block : pixel),
-                                             .channel_step = planar_x_ ? pixels : 1,
-                                             .pixel_step = pixel,
-                                             .y_row = 0,
-                                             .y_block = pixels * block,
-                                             .rows = 1,
-                                             .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
-                                             .ic = ic,
-                                             .oc_blocks = oc_blocks,
-                                             .kh = 1,
-                                             .kw = 1,
-                                             .stride_h = 1,
-                                             .stride_w = 1,
-                                             .dilation_h = 1,
-                                             .dilation_w = 1,
-                                             .activation = s.activation,
-                                             .alpha = s.alpha});
-        }
+        const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
+        run_group(group, x + (group * planes * pixels + first) * pixel, pixels * (planar_x_ ? block : pixel), y + y_at,
+                  residual != nullptr ? residual + y_at : nullptr, pixels * block, count);
+    }
+}
+
+void Plan::run_pixels(const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
+                      std::int64_t pixels) const {
+    run_group(0, x, x_block, y, residual, y_block, pixels);
+}
+
+void Plan::run_group(int group, const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
+                     std::int64_t pixels) const {
+    const Shape& s = shape_;
+    const std::int64_t block = row_->block;
+    const std::int64_t pixel = planar_x_ ? 1 : block;
+    const int ic = s.ic / s.groups;
+    const std::int64_t oc_blocks = ceil_div(s.oc / s.groups, block);
+    for (std::int64_t first = 0; first < pixels; first += flat_pixels) {
+        row_->function.direct(Conv2dLeaf{.x = x + first * pixel,
+                                         .w = weights_.data() + group * oc_blocks * block * ic,
+                                         .bias = bias_.data() + group * oc_blocks * block,
+                                         .residual = residual != nullptr ? residual + first * block : nullptr,
+                                         .y = y + first * block,
+                                         .x_row = 0,
+                                         .x_block = x_block,
+                                         .channel_step = planar_x_ ? x_block / block : 1,
+                                         .pixel_step = pixel,
+                                         .y_row = 0,
+                                         .y_block = y_block,
+                                         .rows = 1,
+                                         .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
+                                         .ic = ic,
+                                         .oc_blocks = static_cast<int>(oc_blocks),
+                                         .kh = 1,
+                                         .kw = 1,
+                                         .stride_h = 1,
+                                         .stride_w = 1,
+                                         .dilation_h = 1,
+                                         .dilation_w = 1,
+                                         .activation = s.activation,
+                                         .alpha = s.alpha});
     }
 }
 

@@ -50,15 +50,25 @@ class Plan {
     bool planar() const { return planar_x_; }
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return booking_; }
+    // y is a part of a tensor of that many channels: its images lie so far apart. (A residual does not.)
+    void place_in(std::int64_t channels) { y_channels_ = channels; }
 
     // x, y (and residual, like y; may be null) hold `images` <= shape.n images in the plan's layout. Allocates nothing.
     void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
+
+    // A 1 x 1 convolution with stride 1 on `pixels` neighbouring pixels; blocks of channels are x_block and y_block floats
+    // apart (also those of the residual, which may be null).
+    bool pixelwise() const { return flat_ && shape_.groups == 1 && !planar_x_; }
+    void run_pixels(const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
+                    std::int64_t pixels) const;
 
   private:
     void pack(const float* w, const float* bias);
     void divide_work();
     void run_band(const float* x, float* y, const float* residual, int begin, int end, float* padded) const;
     void run_flat(const float* x, float* y, const float* residual, int begin, int end) const;
+    void run_group(int group, const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
+                   std::int64_t pixels) const;
     void copy_padded(const float* x, int group, int first_row, int rows, float* padded) const;
 
     Shape shape_;
@@ -67,7 +77,8 @@ class Plan {
     int threads_;
     bool flat_ = false;   // 1 x 1, stride 1: the image is one long row
     bool padded_ = false; // rows are copied into scratch with their zeros
-    int bands_ = 1;       // pieces that an image's rows (or pixels) are cut into
+    std::int64_t y_channels_ = 0;
+    int bands_ = 1; // pieces that an image's rows (or pixels) are cut into
     Tensor<float> weights_;
     Tensor<float> bias_;
     std::optional<Winograd> winograd_;

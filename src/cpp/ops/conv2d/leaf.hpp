@@ -37,7 +37,7 @@ struct WinogradLeaf {
     const float* residual; // like y, added before the activation; may be null
     float* y;
     float* scratch; // winograd_floats()
-    int64_t x_image, x_block, y_image, y_block;
+    int64_t x_image, x_block, y_image, y_block, residual_image;
     int ih, iw, oh, ow, pad_top, pad_left;
     int ic, oc_blocks;
     int tiles_x, tiles_image; // tiles in a row of an image, and in an image

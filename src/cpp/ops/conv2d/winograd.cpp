@@ -119,7 +119,7 @@ void Winograd::pack(const float* w, const float* bias) {
     }
 }
 
-void Winograd::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
+void Winograd::run(const float* x, float* y, const float* residual, int images, std::int64_t y_channels, Scratch& scratch) const {
     const Shape& s = shape_;
     const std::int64_t tiles = std::int64_t(images) * tiles_image_;
     const std::int64_t x_block = std::int64_t(s.ih) * s.iw * lanes_;
@@ -137,8 +137,9 @@ void Winograd::run(const float* x, float* y, const float* residual, int images, 
                                       .scratch = scratch.slot<float>(slot),
                                       .x_image = ceil_div(s.ic, lanes_) * x_block,
                                       .x_block = x_block,
-                                      .y_image = oc_blocks * y_block,
+                                      .y_image = ceil_div(y_channels, lanes_) * y_block,
                                       .y_block = y_block,
+                                      .residual_image = oc_blocks * y_block,
                                       .ih = s.ih,
                                       .iw = s.iw,
                                       .oh = s.oh,

@@ -23,7 +23,8 @@ class Winograd {
     Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, const float* w, const float* bias, int threads);
 
     const ScratchBooking& scratch() const { return booking_; }
-    void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
+    // y's images are those of a tensor of y_channels.
+    void run(const float* x, float* y, const float* residual, int images, std::int64_t y_channels, Scratch& scratch) const;
 
   private:
     void pack(const float* w, const float* bias);

@@ -127,7 +127,9 @@ template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int6
         }
     }
     const TilePlace at = place_of(a, M, tile);
-    const int64_t first = at.image * a.y_image + block * a.y_block + (at.row * a.ow + at.column) * VL;
+    const int64_t first = block * a.y_block + (at.row * a.ow + at.column) * VL;
+    float* y_image = a.y + at.image * a.y_image;
+    const float* residual = a.residual != nullptr ? a.residual + at.image * a.residual_image : nullptr;
     const int64_t columns = a.ow - at.column;
     const vf bias = load(a.bias + static_cast<int64_t>(block) * VL);
     FK_UNROLL
@@ -139,8 +141,8 @@ template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int6
             for (int q = 0; q < M; ++q) {
                 if (q < columns) {
                     const int64_t to = first + (r * static_cast<int64_t>(a.ow) + q) * VL;
-                    const vf sum = a.residual != nullptr ? y[q] + bias + load(a.residual + to) : y[q] + bias;
-                    store(a.y + to, activate(sum, a.activation, a.alpha));
+                    const vf sum = residual != nullptr ? y[q] + bias + load(residual + to) : y[q] + bias;
+                    store(y_image + to, activate(sum, a.activation, a.alpha));
                 }
             }
         }

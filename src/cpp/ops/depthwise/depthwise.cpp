@@ -90,28 +90,44 @@ void Plan::run(const float* x, float* y, const float* residual, int images, Scra
     const std::int64_t x_plane = std::int64_t(s.ih) * s.iw * block;
     const std::int64_t y_plane = std::int64_t(s.oh) * s.ow * block;
     parallel_bands(images * planes, s.oh, bands_, threads_, [&](std::int64_t plane, int begin, int end, int) {
-        const std::int64_t channel = plane % planes * block;
-        row_->function(DepthwiseLeaf{.x = x + plane / multiplier * x_plane,
-                                     .w = weights_.data() + channel * s.kh * s.kw,
-                                     .bias = bias_.data() + channel,
-                                     .residual = residual != nullptr ? residual + plane * y_plane : nullptr,
-                                     .y = y + plane * y_plane,
-                                     .begin = begin,
-                                     .end = end,
-                                     .ih = s.ih,
-                                     .iw = s.iw,
-                                     .ow = s.ow,
-                                     .kh = s.kh,
-                                     .kw = s.kw,
-                                     .stride_h = s.stride_h,
-                                     .stride_w = s.stride_w,
-                                     .pad_top = s.pad_top,
-                                     .pad_left = s.pad_left,
-                                     .dilation_h = s.dilation_h,
-                                     .dilation_w = s.dilation_w,
-                                     .activation = s.activation,
-                                     .alpha = s.alpha});
+        run_plane(x + plane / multiplier * x_plane, plane % planes * block, y + plane * y_plane,
+                  residual != nullptr ? residual + plane * y_plane : nullptr, begin, end);
     });
+}
+
+void Plan::run_rows(const float* x, int begin, int end, float* y, std::int64_t y_block) const {
+    const Shape& s = shape_;
+    const std::int64_t block = row_->block;
+    const std::int64_t multiplier = s.oc / s.c;
+    for (std::int64_t plane = 0; plane < ceil_div(s.oc, block); ++plane) {
+        run_plane(x + plane / multiplier * s.ih * s.iw * block, plane * block, y + plane * y_block - begin * s.ow * block,
+                  nullptr, begin, end);
+    }
+}
+
+// Rows [begin, end) of the plane of outputs that begins with filter `channel`; y is where its row 0 stands or would stand.
+void Plan::run_plane(const float* x, std::int64_t channel, float* y, const float* residual, int begin, int end) const {
+    const Shape& s = shape_;
+    row_->function(DepthwiseLeaf{.x = x,
+                                 .w = weights_.data() + channel * s.kh * s.kw,
+                                 .bias = bias_.data() + channel,
+                                 .residual = residual,
+                                 .y = y,
+                                 .begin = begin,
+                                 .end = end,
+                                 .ih = s.ih,
+                                 .iw = s.iw,
+                                 .ow = s.ow,
+                                 .kh = s.kh,
+                                 .kw = s.kw,
+                                 .stride_h = s.stride_h,
+                                 .stride_w = s.stride_w,
+                                 .pad_top = s.pad_top,
+                                 .pad_left = s.pad_left,
+                                 .dilation_h = s.dilation_h,
+                                 .dilation_w = s.dilation_w,
+                                 .activation = s.activation,
+                                 .alpha = s.alpha});
 }
 
 } // namespace depthwise

@@ -50,7 +50,13 @@ class Plan {
     // x, y (and residual, like y; may be null) hold `images` <= shape.n images in blocked channels. Allocates nothing.
     void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
 
+    // Output rows [begin, end) of one image, without residual: those of a block of channels stand together, blocks are
+    // y_block floats apart.
+    void run_rows(const float* x, int begin, int end, float* y, std::int64_t y_block) const;
+
   private:
+    void run_plane(const float* x, std::int64_t channel, float* y, const float* residual, int begin, int end) const;
+
     Shape shape_;
     const KernelRow* row_;
     int threads_;

@@ -30,7 +30,8 @@ enum Missing { none_missing = 0, left_missing = 1, right_missing = 2, both_missi
 
 // K: side of the window where it is a constant (columns == K, no dilation), else 0; S: the stride likewise. taps.x is the
 // cell of the first tap, also where it is missing.
-template <int K, int S, int MISSING, int WIDTH> void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float* y) {
+template <int K, int S, int MISSING, int WIDTH>
+void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float* y) {
     vf acc[WIDTH];
     const vf bias = load(a.bias);
     FK_UNROLL

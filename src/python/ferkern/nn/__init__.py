@@ -4,7 +4,7 @@ Arrays are float32 in NCHW order, of any strides; nothing is cast or copied in s
 """
 
 from ferkern.nn._channels import batch_norm, concat, local_response_norm
-from ferkern.nn._convolution import conv2d, depthwise_conv2d
+from ferkern.nn._convolution import conv2d, depthwise_conv2d, depthwise_separable
 from ferkern.nn._dense import dense, softmax
 from ferkern.nn._pointwise import activate, add
 from ferkern.nn._pooling import avg_pool2d, global_avg_pool, global_max_pool, l2_pool2d, max_pool2d
@@ -18,6 +18,7 @@ __all__ = [
     "conv2d",
     "dense",
     "depthwise_conv2d",
+    "depthwise_separable",
     "global_avg_pool",
     "global_max_pool",
     "l2_pool2d",

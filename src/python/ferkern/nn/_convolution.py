@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferkern import _core
 from ferkern.nn._types import Float32, Padding, Pair
 
-__all__ = ["conv2d", "depthwise_conv2d"]
+__all__ = ["conv2d", "depthwise_conv2d", "depthwise_separable"]
 
 
 def conv2d(
@@ -117,3 +117,58 @@ def depthwise_conv2d(
         The filters are not a multiple of the channels, or the window does not fit; the message shows the numbers.
     """
     return _core.depthwise_conv2d(x, w, b, stride, padding, dilation, activation, alpha, out)
+
+
+def depthwise_separable(
+    x: Float32,
+    w_dw: Float32,
+    w_pw: Float32,
+    b: Float32 | None = None,
+    *,
+    b_dw: Float32 | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    activation_dw: str | None = None,
+    activation: str | None = None,
+    alpha: float | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Depthwise-separable convolution: each channel filtered by itself, then a 1x1 convolution over channels.
+
+    Both halves are computed band by band of rows, so that what lies between never leaves the cache. Howard et al.,
+    "MobileNets" (2017), section 3.1 and figure 3, with batch normalisation folded into the weights.
+
+    Parameters
+    ----------
+    x : float32 [N, C, H, W]
+    w_dw : float32 [C, 1, KH, KW]
+        Depthwise filters, one a channel.
+    w_pw : float32 [O, C, 1, 1]
+    b : float32 [O], optional
+        Added after the pointwise half.
+    b_dw : float32 [C], optional
+        Added after the depthwise half.
+    stride, padding, dilation
+        Of the depthwise half, as in `conv2d`.
+    activation_dw
+        Between the halves, by name as in `conv2d`.
+    activation, alpha
+        At the end, as in `conv2d`.
+    out : float32 [N, O, OH, OW], optional
+        C-contiguous array to write into; must not share memory with any input.
+
+    Returns
+    -------
+    float32 [N, O, OH, OW]
+
+    Raises
+    ------
+    TypeError
+        An array is not float32.
+    ValueError
+        Shapes do not fit; the message names the half and shows the numbers.
+    """
+    return _core.depthwise_separable(
+        x, w_dw, w_pw, b, b_dw, stride, padding, dilation, activation_dw, activation, alpha, out
+    )

@@ -1,0 +1,64 @@
+#include "ops/separable/separable.hpp"
+
+#include "base/threads.hpp"
+#include "ops/split.hpp"
+
+namespace fk::separable {
+
+namespace {
+
+// What a band may take of the second-level cache, beside the weights that pass through it.
+constexpr std::int64_t band_bytes = 256 * 1024;
+
+const conv2d::Shape& checked(const depthwise::Shape& first, const conv2d::Shape& second) {
+    require(second.kh == 1 && second.kw == 1 && second.stride_h == 1 && second.stride_w == 1 && second.groups == 1 &&
+                second.pad_top == 0 && second.pad_left == 0 && second.oh == second.ih && second.ow == second.iw,
+            "the second convolution must be 1 x 1 with stride 1, one group and no padding, is ", second.kh, " x ", second.kw);
+    require(first.oc == first.c, "the depthwise convolution must have one filter a channel, has ", first.oc, " filters for ",
+            first.c, " channels");
+    require(second.ic == first.oc && second.ih == first.oh && second.iw == first.ow, "the second convolution takes [", second.ic,
+            ", ", second.ih, ", ", second.iw, "], the first gives [", first.oc, ", ", first.oh, ", ", first.ow, "]");
+    return second;
+}
+
+int bands_of(const depthwise::Shape& s, int block, int threads) {
+    const std::int64_t row = round_up(s.oc, block) * s.ow * 4;
+    const std::int64_t rows = std::clamp<std::int64_t>(band_bytes / row, 1, s.oh);
+    const std::int64_t wanted = threads > 1 ? ceil_div(std::int64_t(pieces_per_thread) * threads, s.n) : 1;
+    return static_cast<int>(std::clamp<std::int64_t>(wanted, ceil_div(s.oh, rows), s.oh));
+}
+
+} // namespace
+
+Cost cost(const depthwise::Shape& first, const conv2d::Shape& second) {
+    const Cost a = depthwise::cost(first);
+    const Cost b = conv2d::cost(second);
+    const double between = 4.0 * first.n * first.oc * first.oh * first.ow;
+    return {.flops = a.flops + b.flops, .bytes_read = a.bytes_read + b.bytes_read - between, .bytes_written = b.bytes_written};
+}
+
+Plan::Plan(const depthwise::Shape& first, const Filters& first_filters, const conv2d::Shape& second,
+           const Filters& second_filters, int threads)
+    : shape_(first), channels_(second.oc),
+      threads_(threads_for(static_cast<std::int64_t>(cost(first, second).flops), flops_worth_a_thread, threads)),
+      second_(checked(first, second), second_filters.w, second_filters.bias, false, threads_),
+      first_(first, first_filters.w, first_filters.bias, threads_, second_.block()), bands_(bands_of(first, block(), threads_)) {
+    booking_.book(round_up(first.oc, block()) * ceil_div(first.oh, bands_) * first.ow * 4);
+}
+
+void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
+    const depthwise::Shape& s = shape_;
+    const std::int64_t block = second_.block();
+    const std::int64_t x_image = round_up(s.c, block) * s.ih * s.iw;
+    const std::int64_t y_block = std::int64_t(s.oh) * s.ow * block;
+    const std::int64_t y_image = ceil_div(channels_, block) * y_block;
+    parallel_bands(images, s.oh, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
+        float* between = scratch.slot<float>(slot);
+        const std::int64_t pixels = std::int64_t(end - begin) * s.ow;
+        first_.run_rows(x + image * x_image, begin, end, between, pixels * block);
+        const std::int64_t at = image * y_image + std::int64_t(begin) * s.ow * block;
+        second_.run_pixels(between, pixels * block, y + at, residual != nullptr ? residual + at : nullptr, y_block, pixels);
+    });
+}
+
+} // namespace fk::separable
