@@ -136,6 +136,10 @@ void lower_concat(Planner& planner, const Node& node) {
     const Dims& first = planner.dims(node.inputs[0]);
     const bool features = first.size() == 1;
     const concat::Shape shape = concat::infer(params);
+    if (planner.joined(node.output) >= 0) {
+        planner.alias(node.output, planner.block_of(node.inputs[0]), {shape.c, shape.ih, shape.iw}, planner.joined(node.output));
+        return;
+    }
     const auto layer = std::make_shared<concat::Plan>(shape, planner.threads(), features ? 1 : 0);
     std::vector<int> from;
     for (const int value : node.inputs) {

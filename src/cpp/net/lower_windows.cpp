@@ -50,7 +50,8 @@ template <class Plan> void add_convolution(Planner& planner, const Node& node, c
     }
     const int from = reads.front();
     const int residual = node.residual >= 0 ? reads.back() : -1;
-    const int to = planner.write(node.output, blocks.out, dims);
+    const int to = planner.joined_channels(node.output) > 0 ? planner.write_part(node.output, blocks.out, dims)
+                                                            : planner.write(node.output, blocks.out, dims);
     add_step(planner, node, op, *layer, reads, to, cost, [layer, from, residual, to](const Frame& f) {
         layer->run(f.in(from), f.out(to), residual >= 0 ? f.in(residual) : nullptr, f.images, *f.scratch);
     });
@@ -118,6 +119,9 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const bool plain = planner.is_input(x) && shape.ic < 4;
     const auto layer =
         std::make_shared<conv2d::Plan>(shape, node.weight("w").data.data(), bias_of(node), plain, planner.threads());
+    if (planner.joined_channels(node.output) > 0) {
+        layer->place_in(planner.joined_channels(node.output));
+    }
     const int block = layer->block();
     add_convolution(planner, node, "conv2d", layer, {layer->planar() ? 1 : block, block}, {shape.oc, shape.oh, shape.ow},
                     conv2d::cost(one_image(shape)));

@@ -40,6 +40,69 @@ Planner::Planner(const Graph& graph, int batch, int threads)
     dims_[at(graph.input)] = graph.input_dims;
     buffer_of_[{graph.input, 1}] = 0;
     buffers_.push_back({.floats = batch * blocked_size(graph.input_dims, 1), .place = Place::input});
+    find_joined();
+}
+
+// A concatenation costs nothing where convolutions that it alone reads write into their place: each but the last fills whole
+// blocks of every width in use.
+void Planner::find_joined() {
+    constexpr std::int64_t widest_block = 16;
+    const std::vector<int> uses = graph_.uses();
+    const std::vector<int> makers = graph_.makers();
+    for (const Node& node : graph_.nodes) {
+        std::int64_t channels = 0;
+        bool fits = node.op == "concat" && node.output != graph_.output;
+        std::map<int, Part> parts;
+        for (const int value : node.inputs) {
+            const int maker = makers[at(value)];
+            const Node* made = maker >= 0 ? &graph_.nodes[at(maker)] : nullptr;
+            const Weight* w = made != nullptr && made->op == "conv2d" ? made->find_weight("w") : nullptr;
+            fits = fits && w != nullptr && w->dims.size() == 4 && !made->before && made->integers("groups", 1, 1)[0] == 1 &&
+                   uses[at(value)] == 1 && channels % widest_block == 0;
+            if (!fits) {
+                break;
+            }
+            parts[value] = {node.output, channels};
+            channels += w->dims[0];
+        }
+        if (fits && parts.size() > 1) {
+            parts_.merge(parts);
+            joined_channels_[node.output] = channels;
+        }
+    }
+}
+
+std::int64_t Planner::joined_channels(int value) const {
+    const auto part = parts_.find(value);
+    return part != parts_.end() ? joined_channels_.at(part->second.joined) : 0;
+}
+
+int Planner::write_part(int value, int block, const Dims& shape) {
+    const Part& part = parts_.at(value);
+    const Dims whole_shape{joined_channels_.at(part.joined), shape.at(1), shape.at(2)};
+    const auto found = joined_buffer_.find(part.joined);
+    if (found == joined_buffer_.end()) {
+        joined_buffer_[part.joined] = {write(part.joined, block, whole_shape), block};
+        buffer_of_.erase({part.joined, block}); // nobody reads it before it is whole
+    } else if (dims(part.joined) != whole_shape || found->second.second != block) {
+        throw ModelError(message("the parts of '", graph_.values[at(part.joined)], "' have different heights or widths"));
+    }
+    const int whole = joined_buffer_.at(part.joined).first;
+    dims_[at(value)] = shape;
+    const int next = static_cast<int>(steps_.size());
+    buffers_.push_back({.floats = batch_ * blocked_size(shape, block),
+                        .place = Place::arena,
+                        .whole = whole,
+                        .first = next,
+                        .last = next,
+                        .offset = part.channels * shape[1] * shape[2]});
+    buffer_of_[{value, block}] = static_cast<int>(buffers_.size()) - 1;
+    return buffer_of_.at({value, block});
+}
+
+int Planner::joined(int value) const {
+    const auto found = joined_buffer_.find(value);
+    return found != joined_buffer_.end() ? found->second.first : -1;
 }
 
 std::array<std::int64_t, 4> Planner::image_dims(const Node& node, int value) const {
@@ -113,8 +176,10 @@ void Planner::step(const Node& node, const std::vector<int>& reads, int writes, 
     for (const int buffer : reads) {
         buffers_[at(buffer)].last = index;
     }
-    buffers_[at(writes)].first = std::min(buffers_[at(writes)].first, index);
-    buffers_[at(writes)].last = index;
+    for (int buffer = writes; buffer >= 0; buffer = buffers_[at(buffer)].whole) {
+        buffers_[at(buffer)].first = std::min(buffers_[at(buffer)].first, index);
+        buffers_[at(buffer)].last = std::max(buffers_[at(buffer)].last, index);
+    }
     steps_.push_back({.node = node.label, .kernel = last_kernel(), .cost = cost, .run = std::move(run)});
 }
 

@@ -30,6 +30,13 @@ class Planner {
     int read(int value, int block);
     // A new buffer for the value that a node makes.
     int write(int value, int block, const Dims& dims);
+    // For a value that one concatenation alone reads, and that can be written where its channels stand in the joined value:
+    // how many channels that has, else 0.
+    std::int64_t joined_channels(int value) const;
+    // A buffer for such a value, inside that of the joined value.
+    int write_part(int value, int block, const Dims& dims);
+    // The buffer of a joined value, when all its parts have been written there, else -1.
+    int joined(int value) const;
     // Another name for a buffer: the value is the same memory.
     void alias(int value, int block, const Dims& dims, int buffer);
 
@@ -40,10 +47,19 @@ class Planner {
     Program finish();
 
   private:
+    void find_joined();
+
     const Graph& graph_;
     int batch_, threads_;
     std::vector<Dims> dims_;
-    std::map<std::pair<int, int>, int> buffer_of_; // (value, block) -> buffer
+    struct Part {
+        int joined;            // value
+        std::int64_t channels; // of it, before this part
+    };
+    std::map<int, Part> parts_;                        // by value
+    std::map<int, std::int64_t> joined_channels_;      // by value
+    std::map<int, std::pair<int, int>> joined_buffer_; // value -> (buffer, block)
+    std::map<std::pair<int, int>, int> buffer_of_;     // (value, block) -> buffer
     std::vector<Buffer> buffers_;
     std::vector<Step> steps_;
     ScratchBooking booking_;

@@ -16,7 +16,7 @@ std::int64_t place_buffers(std::vector<Buffer>& buffers) {
     std::int64_t total = 0;
     for (const std::size_t index : order) {
         Buffer& buffer = buffers[index];
-        if (buffer.place != Place::arena) {
+        if (buffer.place != Place::arena || buffer.whole >= 0) {
             continue;
         }
         const std::int64_t size = round_up(buffer.floats, 16);
@@ -54,6 +54,9 @@ void Program::run(const float* x, float* y, int images, double* seconds) {
             pointers_[i] = const_cast<float*>(x); // steps read it only
         } else if (buffers_[i].place == Place::output) {
             pointers_[i] = y;
+        }
+        if (buffers_[i].whole >= 0) { // made after the whole: its pointer is there
+            pointers_[i] = pointers_[static_cast<std::size_t>(buffers_[i].whole)] + buffers_[i].offset;
         }
     }
     const Frame frame{.buffers = pointers_.data(), .images = images, .scratch = &scratch_};

@@ -35,6 +35,7 @@ enum class Place { arena, input, output };
 struct Buffer {
     std::int64_t floats = 0; // for the planned batch
     Place place = Place::arena;
+    int whole = -1;          // the buffer that this one is a part of, from `offset` floats on
     int first = 0, last = 0; // steps between which it holds something
     std::int64_t offset = 0;
 };
