@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, tidy, asan, tsan, isa, emulated, bench.
+"""Sessions: tests, lint, tidy, asan, tsan, isa, same_bits, emulated, bench.
 
 ``nox -s NAME`` makes an environment of its own. ``nox --no-venv -s NAME`` uses the one it is called from, and installs
 nothing. Words after ``--`` go to pytest, where a session runs it.
@@ -200,6 +200,13 @@ def isa(session: nox.Session) -> None:
     for level in str(session.run("python", "-c", code, silent=True)).split():
         session.log(f"FERKERN_ISA={level}")
         session.run("pytest", "-m", "not slow", *session.posargs, env={"FERKERN_ISA": level})
+
+
+@nox.session
+def same_bits(session: nox.Session) -> None:
+    """100,000 random shapes of each op of whole numbers: the same bits on every set. Words after ``--`` go to it."""
+    install(session, ".[test]")
+    session.run("python", "tests/fuzz_same_bits.py", *session.posargs)
 
 
 @nox.session

@@ -77,6 +77,22 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return activate(y, activation, alpha)
 
 
+def sign(x) -> Float64:
+    """-1 below 0, else 1: that of 0, -0 and NaN is 1."""
+    return np.where(x < 0, -1.0, 1.0)
+
+
+def sign_sums(x, w, **options) -> Float64:
+    """Sums of sign(w) sign(x) over each window, whole numbers; outside the image stands 0."""
+    return conv2d(sign(x), sign(w), **options)
+
+
+def input_scale(x, size, *, stride=1, padding=0) -> Float64:
+    """K of XNOR-Net: the mean magnitude over the channels, averaged over each window, with zeros outside the image."""
+    mean = np.abs(x.astype(np.float64)).mean(axis=1, keepdims=True)
+    return conv2d(mean, np.full((1, 1, *pair(size)), 1 / np.prod(pair(size))), stride=stride, padding=padding)
+
+
 def pool2d(x, size, *, kind, stride=None, padding=0, count_include_pad=False):
     size = pair(size)
     stride = size if stride is None else pair(stride)

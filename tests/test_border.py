@@ -14,12 +14,16 @@ from ferkern.models import build
 X = np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7) / 100
 W = np.arange(4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3) / 50
 Y = nn.conv2d(X, W)
+FILTERS = nn.binarize(W - 1)
 
 # One call for each kind of array that crosses: (name of the argument, dtype, an array that fits, the call)
 CALLS = {
     "conv2d x": ("x", "float32", X, lambda a: nn.conv2d(a, W)),
     "conv2d w": ("w", "float32", W, lambda a: nn.conv2d(X, a)),
     "conv2d b": ("b", "float32", np.arange(4, dtype=np.float32), lambda a: nn.conv2d(X, W, a)),
+    "binary_conv2d x": ("x", "float32", X - 1, lambda a: nn.binary_conv2d(a, FILTERS)),
+    "binarize w": ("w", "float32", W - 1, lambda a: nn.binarize(a).weights()),
+    "sign_bits": ("x", "float32", X - 1, lambda a: nn.sign_bits(a).bits),
     "to_gray": ("rgb", "uint8", np.arange(60, dtype=np.uint8).reshape(4, 5, 3), image.to_gray),
     "resize": ("image", "uint8 or float32", X[0, 0], lambda a: image.resize(a, (3, 2))),
     "warp": ("image", "uint8 or float32", X[0, 0], lambda a: image.warp(a, image.similarity(1.5), (3, 2))),
@@ -190,10 +194,11 @@ def test_none_and_no_dimensions_and_no_elements(call):
     "f",
     [
         lambda out: nn.conv2d(X, W, out=out),
+        lambda out: nn.binary_conv2d(X, FILTERS, out=out),
         lambda out: image.resize(X[0, 0], (4, 5), out=out),
         lambda out: image.warp(X[0, 0], image.similarity(1), (4, 5), out=out),
     ],
-    ids=["conv2d", "resize", "warp"],
+    ids=["conv2d", "binary_conv2d", "resize", "warp"],
 )
 def test_out_is_written_in_place_or_refused(f):
     expected = f(None)
@@ -249,6 +254,10 @@ MANY_INPUTS = {
     "dense": (
         lambda out, x, w, b: nn.dense(x, w, b, out=out),
         {"x": F[16].reshape(4, 4), "w": F[16].reshape(4, 4), "b": F[4]},
+    ),
+    "binary_conv2d": (
+        lambda out, x, b: nn.binary_conv2d(x, nn.binarize(F[16].reshape(4, 4, 1, 1)), b, out=out),
+        {"x": F[16].reshape(1, 4, 2, 2), "b": F[4]},
     ),
     "gemm": (
         lambda out, a, b, bias: linalg.gemm(a, b, bias=bias, out=out),

@@ -7,6 +7,7 @@ import numpy.typing as npt
 _Float32 = npt.NDArray[np.float32]
 _Pair = int | tuple[int, int]
 _Padding = str | int | Sequence[int]
+_Words = npt.NDArray[np.uint32]
 _UInt8 = npt.NDArray[np.uint8]
 _Matrix = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
@@ -104,6 +105,20 @@ def dense(
 ) -> _Float32: ...
 def activate(x: _Float32, kind: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
 def add(x1: _Float32, x2: _Float32, activation: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
+def binarize(w: _Float32) -> tuple[_Words, _Float32, int, bool]: ...
+def pack_signs(x: _Float32, out: _Words | None) -> _Words: ...
+def fold_batch_norm_sign(
+    alpha: _Float32,
+    most: int,
+    gamma: _Float32,
+    beta: _Float32,
+    mean: _Float32,
+    variance: _Float32,
+    b: _Float32 | None,
+    epsilon: float,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]: ...
+def float_shape(object: _Float32, name: str, rank: int) -> tuple[int, ...]: ...
+def machine_peak(name: str, seconds: float) -> tuple[float, str]: ...
 def softmax(x: _Float32, axis: int, out: _Float32 | None) -> _Float32: ...
 def conv2d_shape(
     x: _Float32,
@@ -123,6 +138,34 @@ def dense_float32(array: _Float32, name: str, shape: Sequence[int] | None) -> _F
 
 @type_check_only
 class _NativeType(type): ...
+
+class BinaryConv2d(metaclass=_NativeType):
+    def __init__(
+        self,
+        bits: _Words,
+        alpha: _Float32,
+        channels: int,
+        x: Sequence[int],
+        stride: _Pair,
+        padding: _Padding,
+        channels_last: bool,
+    ) -> None: ...
+    def run(
+        self,
+        x: _Float32 | _Words,
+        b: _Float32 | None,
+        scale_input: bool,
+        activation: str | None,
+        slope: float | None,
+        out: _Float32 | None,
+    ) -> _Float32: ...
+    def run_signs(
+        self,
+        x: _Float32 | _Words,
+        at_least: npt.NDArray[np.int32],
+        direction: npt.NDArray[np.int32],
+        out: _Words | None,
+    ) -> _Words: ...
 
 class Graph(metaclass=_NativeType):
     def __init__(self, name: str, input: str, dims: Sequence[int]) -> None: ...
