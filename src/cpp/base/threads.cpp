@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdlib>
@@ -34,8 +35,26 @@ void pause() {
 #endif
 }
 
-// About 20 us on current processors: longer than the gap between two layers, shorter than anybody notices.
-constexpr int spin_rounds = 400;
+// Waking a thread takes 5 to 50 us (most on virtual machines, whose idle processors are halted), a layer of a small network
+// takes 5 to 50 us too: workers stay awake while somebody runs a network, and a little longer, for the next call.
+constexpr std::chrono::microseconds awake_in_a_run{2000};
+constexpr std::chrono::microseconds awake_after{50};
+
+// Waits until ready() or until a time has passed, without giving up the processor; true when ready.
+template <class Ready, class Patience> bool spin(Ready&& ready, Patience&& patience) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (;;) {
+        for (int i = 0; i < 32; ++i) {
+            if (ready()) {
+                return true;
+            }
+            pause();
+        }
+        if (std::chrono::steady_clock::now() - begin > patience()) {
+            return ready();
+        }
+    }
+}
 
 struct Job {
     ThreadPool::Body body;
@@ -92,6 +111,7 @@ struct ThreadPool::State {
     std::condition_variable wake;
     std::condition_variable left; // a worker left a job
     std::atomic<unsigned> posted{0};
+    std::atomic<int> runs{0}; // networks that are running
     Job* first = nullptr;
     int workers = 0;
     int sleeping = 0;
@@ -122,9 +142,8 @@ struct ThreadPool::State {
             }
             const unsigned seen = posted.load();
             lock.unlock();
-            for (int i = 0; i < spin_rounds && posted.load(std::memory_order_relaxed) == seen; ++i) {
-                pause();
-            }
+            spin([&] { return posted.load(std::memory_order_relaxed) != seen; },
+                 [&] { return runs.load(std::memory_order_relaxed) > 0 ? awake_in_a_run : awake_after; });
             lock.lock();
             if (posted.load() == seen) {
                 ++sleeping;
@@ -177,6 +196,9 @@ ThreadPool& ThreadPool::instance() {
     return *pool;
 }
 
+void ThreadPool::begin_run() { state_->runs.fetch_add(1, std::memory_order_relaxed); }
+void ThreadPool::end_run() { state_->runs.fetch_sub(1, std::memory_order_relaxed); }
+
 void ThreadPool::run(int chunks, int threads, Body body, void* context) {
     State& state = *state_;
     Job job{.body = body, .context = context, .chunks = chunks, .threads = std::min(threads, chunks)};
@@ -202,9 +224,7 @@ void ThreadPool::run(int chunks, int threads, Body body, void* context) {
     }
     if (job.inside.load() != 0) {
         lock.unlock();
-        for (int i = 0; i < spin_rounds && job.inside.load() != 0; ++i) {
-            pause();
-        }
+        spin([&] { return job.inside.load() == 0; }, [] { return awake_after; });
         lock.lock();
         state.left.wait(lock, [&] { return job.inside.load() == 0; });
     }

@@ -26,6 +26,10 @@ class ThreadPool {
     // body. The body must not throw.
     void run(int chunks, int threads, Body body, void* context);
 
+    // Between these, workers that find nothing to do stay awake for what comes next (for 2 ms at most).
+    void begin_run();
+    void end_run();
+
     // Internal: replaced in the child after fork(), where the old pool's threads do not exist.
     static void forget_after_fork();
 
@@ -34,6 +38,26 @@ class ThreadPool {
     ThreadPool();
     ~ThreadPool();
     std::unique_ptr<State> state_;
+};
+
+// Keeps the pool's workers awake from one loop to the next, where there are workers at all.
+class KeepAwake {
+  public:
+    explicit KeepAwake(int threads) : pool_(threads > 1 ? &ThreadPool::instance() : nullptr) {
+        if (pool_ != nullptr) {
+            pool_->begin_run();
+        }
+    }
+    ~KeepAwake() {
+        if (pool_ != nullptr) {
+            pool_->end_run();
+        }
+    }
+    KeepAwake(const KeepAwake&) = delete;
+    KeepAwake& operator=(const KeepAwake&) = delete;
+
+  private:
+    ThreadPool* pool_;
 };
 
 // parallel_for(chunks, threads, [&](int chunk, int slot) { ... });

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <numeric>
 
+#include "base/threads.hpp"
+
 namespace fk::net {
 
 // Largest first, each at the lowest offset that is free during its life (greedy by size: Pisarchyk and Lee 2020,
@@ -41,7 +43,7 @@ std::int64_t place_buffers(std::vector<Buffer>& buffers) {
 }
 
 Program::Program(std::vector<Step> steps, std::vector<Buffer> buffers, const ScratchBooking& booking, int batch, int threads)
-    : steps_(std::move(steps)), buffers_(std::move(buffers)), scratch_(booking, threads), batch_(batch) {
+    : steps_(std::move(steps)), buffers_(std::move(buffers)), scratch_(booking, threads), batch_(batch), threads_(threads) {
     arena_ = Tensor<float>(place_buffers(buffers_));
     for (const Buffer& buffer : buffers_) {
         pointers_.push_back(buffer.place == Place::arena ? arena_.data() + buffer.offset : nullptr);
@@ -59,6 +61,7 @@ void Program::run(const float* x, float* y, int images, double* seconds) {
             pointers_[i] = pointers_[static_cast<std::size_t>(buffers_[i].whole)] + buffers_[i].offset;
         }
     }
+    const KeepAwake awake(threads_);
     const Frame frame{.buffers = pointers_.data(), .images = images, .scratch = &scratch_};
     if (seconds == nullptr) {
         for (const Step& step : steps_) {

@@ -57,7 +57,7 @@ class Program {
     std::vector<float*> pointers_;
     Tensor<float> arena_;
     Scratch scratch_;
-    int batch_;
+    int batch_, threads_;
 };
 
 // Gives each arena buffer an offset so that buffers whose lifetimes meet do not overlap; returns the floats needed.

@@ -9,9 +9,10 @@
 
 namespace fk {
 
-// Waking a thread costs a few microseconds: each must get at least this much to do.
-inline constexpr std::int64_t bytes_worth_a_thread = 64 * 1024;  // moved, about 3 us from the second-level cache
-inline constexpr std::int64_t flops_worth_a_thread = 256 * 1024; // about 3 us of fused multiply-adds
+// Sharing a loop costs a thread that is awake a few microseconds (the lock, and cache lines that change their owner): each
+// must get at least this much to do.
+inline constexpr std::int64_t bytes_worth_a_thread = 128 * 1024; // moved, about 4 us from the second-level cache
+inline constexpr std::int64_t flops_worth_a_thread = 512 * 1024; // about 4 us of fused multiply-adds
 inline constexpr int pieces_per_thread = 4;                      // so that a slow thread delays little
 
 constexpr int threads_for(std::int64_t work, std::int64_t worth_a_thread, int threads) {

@@ -119,7 +119,8 @@ const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_vie
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, bool planar_x, int threads, PlanFor use)
     : shape_(shape), row_(&choose_row("conv2d", rows, shape, 0, [&](const KernelRow& row) { return work(row, shape, use); })),
-      planar_x_((planar_x && row_->function.tile == 0) || row_->block == 1), threads_(threads), y_channels_(shape.oc) {
+      planar_x_((planar_x && row_->function.tile == 0) || row_->block == 1),
+      threads_(threads_for(static_cast<std::int64_t>(cost(shape).flops), flops_worth_a_thread, threads)), y_channels_(shape.oc) {
     if (row_->function.tile != 0) {
         winograd_.emplace(shape, row_->function, row_->block, w, bias, threads);
         booking_ = winograd_->scratch();
