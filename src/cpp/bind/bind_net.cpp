@@ -66,7 +66,18 @@ class GraphBuilder {
             node.weights.emplace(role, std::move(weight));
         }
         node.output = graph_.define(output);
+        node.stored = output;
         graph_.nodes.push_back(std::move(node));
+    }
+
+    // The kernel that is to serve the node that makes a value.
+    void choose(const std::string& output, const std::string& kernel) {
+        const auto made =
+            std::find_if(graph_.nodes.begin(), graph_.nodes.end(), [&](const net::Node& node) { return node.stored == output; });
+        if (made == graph_.nodes.end()) {
+            throw ValueError(message("kernels: no node of network '", graph_.name, "' makes a value named '", output, "'"));
+        }
+        made->kernel = kernel;
     }
 
     net::Graph graph_;
@@ -118,12 +129,12 @@ class Session {
         return py::make_tuple(y, seconds);
     }
 
-    // (node, kernel, flops, bytes read, bytes written) of each step, the last three for one image.
+    // (node, kernel, flops, bytes read, bytes written, value) of each step, the numbers for one image.
     std::vector<py::tuple> steps() const {
         std::vector<py::tuple> rows;
         for (const net::Step& step : program_.steps()) {
-            rows.push_back(
-                py::make_tuple(step.node, step.kernel, step.cost.flops, step.cost.bytes_read, step.cost.bytes_written));
+            rows.push_back(py::make_tuple(step.node, step.kernel, step.cost.flops, step.cost.bytes_read, step.cost.bytes_written,
+                                          step.value));
         }
         return rows;
     }
@@ -151,7 +162,8 @@ void bind_net(py::module_& m) {
         .def(py::init<const std::string&, const std::string&, const std::vector<std::int64_t>&>(), py::arg("name"),
              py::arg("input"), py::arg("dims"))
         .def("add", &GraphBuilder::add, py::arg("op"), py::arg("inputs"), py::arg("output"), py::arg("attributes"),
-             py::arg("weights"));
+             py::arg("weights"))
+        .def("choose", &GraphBuilder::choose, py::arg("output"), py::arg("kernel"));
     py::class_<Session>(m, "Session")
         .def(py::init<const GraphBuilder&, const std::string&, const std::vector<std::int64_t>&, int, int>(), py::arg("graph"),
              py::arg("output"), py::arg("output_dims"), py::arg("batch"), py::arg("threads"))

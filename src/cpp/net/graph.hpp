@@ -38,6 +38,8 @@ struct Node {
     double number(const std::string& name, double otherwise) const;
     // "conv2d -> 'features'", for messages.
     std::string label;
+    std::string stored; // name of the value that the stored node makes: passes rename the output, not this
+    std::string kernel; // "": the planner chooses; else the name of the kernel that is to serve
 };
 
 struct Graph {

@@ -23,6 +23,22 @@ std::int64_t blocked_size(const Dims& dims, int block) {
 
 std::int64_t pixels(const Dims& dims) { return dims.size() == 3 ? dims[1] * dims[2] : 1; }
 
+// A node's own choice of the kernel, while it is lowered.
+class ChosenKernel {
+  public:
+    explicit ChosenKernel(const std::string& kernel) : before_(current_choice().kernel) {
+        if (!kernel.empty()) {
+            current_choice().kernel = kernel;
+        }
+    }
+    ~ChosenKernel() { current_choice().kernel = before_; }
+    ChosenKernel(const ChosenKernel&) = delete;
+    ChosenKernel& operator=(const ChosenKernel&) = delete;
+
+  private:
+    std::string before_;
+};
+
 const std::map<std::string, Lowering>& lowerings() {
     static const std::map<std::string, Lowering> table = [] {
         std::map<std::string, Lowering> all;
@@ -180,7 +196,7 @@ void Planner::step(const Node& node, const std::vector<int>& reads, int writes, 
         buffers_[at(buffer)].first = std::min(buffers_[at(buffer)].first, index);
         buffers_[at(buffer)].last = std::max(buffers_[at(buffer)].last, index);
     }
-    steps_.push_back({.node = node.label, .kernel = last_kernel(), .cost = cost, .run = std::move(run)});
+    steps_.push_back({.node = node.label, .kernel = last_kernel(), .value = node.stored, .cost = cost, .run = std::move(run)});
 }
 
 Program Planner::finish() {
@@ -209,6 +225,7 @@ Program plan(Graph graph, int batch, int threads) {
         if (lowering == lowerings().end()) {
             throw ModelError(message(node.label, ": unknown operator '", node.op, "'"));
         }
+        const ChosenKernel chosen(node.kernel);
         try {
             lowering->second(planner, node);
         } catch (const ValueError& e) {

@@ -25,6 +25,7 @@ struct Frame {
 struct Step {
     std::string node;   // the node's label
     std::string kernel; // "op:name:isa"
+    std::string value;  // that the stored node makes; empty for a step that is no node
     Cost cost;          // of one image
     std::function<void(const Frame&)> run;
 };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -70,11 +71,14 @@ class Session:
         Inputs that memory is booked for; a larger call is cut into pieces of this size.
     threads
         Threads of one run; None: as many as the process may use.
+    kernels
+        Which kernel (by name, see `ferkern.registry`) serves the node that makes a value, instead of the planner's
+        choice; `choices` of another session of this network gives the same plan, and so the same bits.
 
     Raises
     ------
     ModelError
-        The graph is not consistent; the message names the node.
+        A named kernel does not serve its node, or the graph is not consistent; the message names the node.
     ValueError
         An argument is out of range or names something that there is not.
     """
@@ -87,6 +91,7 @@ class Session:
         precision: str = "float32",
         batch: int = 1,
         threads: int | None = None,
+        kernels: Mapping[str, str] | None = None,
     ) -> None:
         if device != "cpu":
             raise ValueError(f"device must be 'cpu' for whole networks, is {device!r}")
@@ -101,6 +106,8 @@ class Session:
         for node in network.nodes:
             weights = {role: network.weights[name] for role, name in node.weights.items()}
             graph.add(node.op, list(node.inputs), node.output, node.attributes, weights)
+        for output, kernel in (kernels or {}).items():
+            graph.choose(output, kernel)
         self.name = network.name
         self.batch = batch
         self.input_shape: tuple[int, ...] = tuple(network.input_shape)
@@ -111,6 +118,17 @@ class Session:
     def kernels(self) -> list[tuple[str, str]]:
         """(layer, ``"op:name:isa"``) of every step, in the order in which they run."""
         return [(row[0], row[1]) for row in self._native.steps()]
+
+    @property
+    def layers(self) -> list[str]:
+        """The value that each step makes (of a step that only reorders: an empty name)."""
+        return [row[5] for row in self._native.steps()]
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Value to the name of the kernel that makes it, for the argument `kernels` of another plan."""
+        rows = [(row[5], *row[1].split(":")) for row in self._native.steps()]
+        return {value: name for value, op, name, _ in rows if value and op == "conv2d"}
 
     @property
     def arena_bytes(self) -> int:
@@ -146,6 +164,8 @@ class Session:
         images = len(y)
         rows = tuple(
             LedgerRow(layer, kernel, spent, flops * images, read * images, written * images)
-            for (layer, kernel, flops, read, written), spent in zip(self._native.steps(), seconds, strict=True)
+            for (layer, kernel, flops, read, written), spent in zip(
+                (row[:5] for row in self._native.steps()), seconds, strict=True
+            )
         )
         return y, Ledger(rows, wall)

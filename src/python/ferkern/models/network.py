@@ -5,6 +5,7 @@ Folding, fusing and layout are passes of the planner; nothing of them shows here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,14 @@ class Network:
         return body, head
 
     def plan(
-        self, *, device: str = "cpu", precision: str = "float32", batch: int = 1, threads: int | None = None
+        self,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        batch: int = 1,
+        threads: int | None = None,
+        kernels: Mapping[str, str] | None = None,
+        tune: bool = False,
     ) -> Session:
         """Plan the network once, to be run often.
 
@@ -219,10 +227,21 @@ class Network:
             Largest number of inputs a call.
         threads
             Number of threads; None: as many as the process may use.
+        kernels
+            Value to the name of the kernel that makes it, such as `Session.choices` of an earlier plan: the same
+            choices give the same bits on the same instruction set.
+        tune
+            Choose the kernels of convolutions by measuring them in this network, instead of by estimated work. What was
+            measured is remembered in the user's cache folder, by layer and machine (FERKERN_CACHE_DIR names another).
+            `kernels` goes before it.
         """
         from ferkern.session import Session
 
-        return Session(self, device=device, precision=precision, batch=batch, threads=threads)
+        if tune:
+            from ferkern.tune import tuned_kernels
+
+            kernels = {**tuned_kernels(self, batch=batch, threads=threads), **(kernels or {})}
+        return Session(self, device=device, precision=precision, batch=batch, threads=threads, kernels=kernels)
 
 
 def _made_from(nodes: list[Node], value: str, given: set[str]) -> list[Node]:
