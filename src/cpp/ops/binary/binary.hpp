@@ -26,9 +26,10 @@
 // fold() does not round t: it evaluates the left side in double precision, where each operation rounds monotonically, and finds
 // the first S in [-C kh kw, C kh kw] that meets it by bisection; so the comparison is that very evaluation for every S there is.
 //
-// Instructions for 512 bits: three with VPOPCNTD (xor, popcount, add), four of 256 bits with VPSHUFB (two lookups, two
-// adds: lookup.inl.hpp). A core that starts four 256-bit instructions a cycle, or two of 512, compares 341 bits a cycle
-// with the first; with the second 256, as its two shuffle units allow. Packing x reads 32 bits for each bit that it makes.
+// Instructions for 512 bits: three with VPOPCNTD (xor, popcount, add), eight of 256 bits with VPSHUFB (four lookups, four
+// adds: lookup.inl.hpp) where the usual popcount by lookup takes sixteen. A core that starts four 256-bit instructions a
+// cycle, two of them shuffles, compares at most 341 bits a cycle with the first and 256 with the second. Packing x reads 32
+// bits for each bit that it makes.
 #pragma once
 
 #include "base/scratch.hpp"
