@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LAYERS", "PRODUCTS", "Layer", "Product"]
+__all__ = ["BINARY", "LAYERS", "PRODUCTS", "BinaryLayer", "Layer", "Product"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,18 @@ class Product:
     m: int
     n: int
     k: int
+
+
+@dataclass(frozen=True)
+class BinaryLayer:
+    """A convolution of signs with padding size // 2 on an image [channels, side, side]."""
+
+    name: str
+    channels: int
+    side: int
+    filters: int
+    size: int = 3
+    stride: int = 1
 
 
 def conv(
@@ -123,4 +135,14 @@ PRODUCTS = [
     Product("narrow", 1600, 32, 256),
     Product("dense.32", 32, 500, 1620),
     Product("odd", 311, 257, 509),
+]
+
+BINARY = [
+    BinaryLayer("conv64", 64, 48, 64),
+    BinaryLayer("conv128", 128, 24, 128),
+    BinaryLayer("conv256", 256, 14, 256),
+    BinaryLayer("conv512", 512, 7, 512),
+    BinaryLayer("down128", 64, 48, 128, stride=2),
+    BinaryLayer("conv1x1", 256, 14, 256, size=1),
+    BinaryLayer("conv5x5", 64, 24, 64, size=5),
 ]

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 import oracle
-from cases import Layer, Product
-from ferkern import _core, linalg
+from cases import BinaryLayer, Layer, Product
+from ferkern import _core, linalg, nn
+from ferkern.config import config
 from ferkern.models.network import Network, Node
 from ferkern.registry import last_kernel
 from ferkern.session import Session
 
-__all__ = ["layer", "product"]
+__all__ = ["binary", "layer", "product"]
 
 THREADS = 1
 _ORACLE: dict[str, Any] = {
@@ -107,3 +108,31 @@ def product(benchmark: Any, case: Product) -> None:
     )
     if benchmark.stats is not None:
         benchmark.extra_info["gflops"] = flops / benchmark.stats.stats.median / 1e9
+
+
+def binary(benchmark: Any, case: BinaryLayer, packed: bool) -> None:
+    """Time a convolution of signs, the packing of its input included unless it is `packed` before."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, case.channels, case.side, case.side)).astype(np.float32)
+    w = rng.standard_normal((case.filters, case.channels, case.size, case.size)).astype(np.float32)
+    filters, window = nn.binarize(w), {"stride": case.stride, "padding": case.size // 2}
+    given = nn.sign_bits(x) if packed else x
+    with config(threads=THREADS):
+        y = nn.binary_conv2d(given, filters, **window)
+        kernel = last_kernel()
+        _check(y, oracle.sign_sums(x, w, **window) * filters.alpha[:, None, None])
+        peak, isa = _core.machine_peak("xor_popcount", 0.1)
+        benchmark(nn.binary_conv2d, given, filters, **window, out=y)
+    operations = 2.0 * y.size * case.channels * case.size**2
+    benchmark.extra_info.update(
+        kernel=kernel,
+        isa=isa,
+        threads=THREADS,
+        flops=operations,
+        bytes=(given.bits.nbytes if packed else x.nbytes) + filters.bits.nbytes + y.nbytes,
+        xor_popcount_peak=peak,
+        cpu=_core.cpu()["brand"],
+    )
+    if benchmark.stats is not None:
+        rate = operations / benchmark.stats.stats.median
+        benchmark.extra_info.update(gops=rate / 1e9, share_of_peak=rate / peak)

@@ -16,7 +16,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from time import perf_counter
@@ -27,6 +26,8 @@ import openvino
 import torch
 from onnx import TensorProto, helper
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from cases import BINARY, BinaryLayer
 from ferkern import _core, nn
 from ferkern.config import config
 from ferkern.registry import isa_levels
@@ -34,35 +35,11 @@ from ferkern.registry import isa_levels
 Call = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Layer:
-    channels: int
-    side: int
-    filters: int
-    size: int = 3
-    stride: int = 1
-
-    @property
-    def padding(self) -> int:
-        return self.size // 2
-
-    def operations(self, y: np.ndarray) -> float:
-        return 2.0 * y.size * self.channels * self.size**2
+ROWS = {layer.name: layer for layer in BINARY}
 
 
-ROWS = {
-    "conv64": Layer(64, 48, 64),
-    "conv128": Layer(128, 24, 128),
-    "conv256": Layer(256, 14, 256),
-    "conv512": Layer(512, 7, 512),
-    "down128": Layer(64, 48, 128, stride=2),
-    "conv1x1": Layer(256, 14, 256, size=1),
-    "conv5x5": Layer(64, 24, 64, size=5),
-}
-
-
-def onnx_model(layer: Layer, w: np.ndarray, y: np.ndarray) -> bytes:
-    c, s, p = layer.channels, layer.side, layer.padding
+def onnx_model(layer: BinaryLayer, w: np.ndarray, y: np.ndarray) -> bytes:
+    c, s, p = layer.channels, layer.side, layer.size // 2
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[p] * 4, strides=[layer.stride] * 2)
     graph = helper.make_graph(
         [node],
@@ -76,7 +53,7 @@ def onnx_model(layer: Layer, w: np.ndarray, y: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def onnxruntime_call(layer: Layer, w: np.ndarray, model: bytes) -> Call:
+def onnxruntime_call(layer: BinaryLayer, w: np.ndarray, model: bytes) -> Call:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -84,16 +61,16 @@ def onnxruntime_call(layer: Layer, w: np.ndarray, model: bytes) -> Call:
     return lambda x: session.run(None, {"x": x})[0]
 
 
-def openvino_call(layer: Layer, w: np.ndarray, model: bytes) -> Call:
+def openvino_call(layer: BinaryLayer, w: np.ndarray, model: bytes) -> Call:
     hints = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     core = openvino.Core()
     request = core.compile_model(core.read_model(model), "CPU", hints).create_infer_request()
     return lambda x: request.infer(x, share_inputs=True, share_outputs=True)[0]
 
 
-def torch_call(layer: Layer, w: np.ndarray, model: bytes) -> Call:
+def torch_call(layer: BinaryLayer, w: np.ndarray, model: bytes) -> Call:
     torch.set_num_threads(1)
-    module = torch.nn.Conv2d(*w.shape[1::-1], layer.size, layer.stride, layer.padding, bias=False).eval()
+    module = torch.nn.Conv2d(*w.shape[1::-1], layer.size, layer.stride, layer.size // 2, bias=False).eval()
     with torch.inference_mode():
         module.weight.copy_(torch.from_numpy(w))
         module = module.to(memory_format=torch.channels_last)
@@ -110,22 +87,24 @@ def torch_call(layer: Layer, w: np.ndarray, model: bytes) -> Call:
 PEERS = {"onnxruntime": onnxruntime_call, "openvino": openvino_call, "torch": torch_call}
 
 
-def ferkern_call(layer: Layer, filters: nn.BinaryFilters, isa: str, out: np.ndarray, packed: bool) -> Call:
+def ferkern_call(layer: BinaryLayer, filters: nn.BinaryFilters, isa: str, out: np.ndarray, packed: bool) -> Call:
     def call(x: np.ndarray) -> np.ndarray:
         with config(isa=isa, threads=1):
-            return nn.binary_conv2d(bits if packed else x, filters, stride=layer.stride, padding=layer.padding, out=out)
+            return nn.binary_conv2d(
+                bits if packed else x, filters, stride=layer.stride, padding=layer.size // 2, out=out
+            )
 
     bits = nn.sign_bits(np.zeros((1, layer.channels, layer.side, layer.side), np.float32))
     return call
 
 
-def compare(name: str, layer: Layer, peaks: dict[str, float], seconds: float) -> dict[str, object]:
+def compare(name: str, layer: BinaryLayer, peaks: dict[str, float], seconds: float) -> dict[str, object]:
     """Median times of all sides on one layer."""
     rng = np.random.default_rng(0)
     x = rng.choice(np.float32([-1, 1]), (1, layer.channels, layer.side, layer.side))
     w = rng.choice(np.float32([-1, 1]), (layer.filters, layer.channels, layer.size, layer.size))
     filters = nn.binarize(w)
-    out = nn.binary_conv2d(x, filters, stride=layer.stride, padding=layer.padding)
+    out = nn.binary_conv2d(x, filters, stride=layer.stride, padding=layer.size // 2)
     model = onnx_model(layer, w, out)
     calls: dict[str, Call] = {}
     for peer, isa in zip_longest(PEERS, peaks):  # a peer before each of ours, whose data it finds far from the core
@@ -146,7 +125,7 @@ def compare(name: str, layer: Layer, peaks: dict[str, float], seconds: float) ->
             spent[side].append(perf_counter() - begin)
     ms = {side: 1e3 * float(np.median(times[3:])) for side, times in spent.items()}
     best = min(PEERS, key=ms.__getitem__)
-    operations = layer.operations(out)
+    operations = 2.0 * out.size * layer.channels * layer.size**2
     return {
         "row": name,
         "ms": ms,

@@ -17,21 +17,37 @@ FK_INLINE vi sums(const BinaryLeaf& a, int filter, int pixel, const int32_t* dif
     return load_i(a.offsets + at) - shl(load_i(differing), 1);
 }
 
-FK_INLINE vf number(const BinaryLeaf& a, int filter, int pixel, const int32_t* differing) {
-    // Products and sum are rounded one by one, on every instruction set alike.
-    vf y = to_float(sums(a, filter, pixel, differing)) * load(a.alpha + filter);
-    if (a.scale != nullptr) {
-        y = y * splat(a.scale[pixel]);
+// What all numbers of a call have in common. Plain ones, without scale and with no activation or relu, keep a square of
+// them in registers: no call is in their way.
+struct Plain {
+    vf least;
+    explicit Plain(const BinaryLeaf& a) : least(splat(a.activation == FK_ACTIVATION_RELU ? 0.0F : -__builtin_inff())) {}
+    vf operator()(const BinaryLeaf&, int, vf y, vf bias) const { return max(least, y + bias); }
+};
+struct General {
+    explicit General(const BinaryLeaf&) {}
+    vf operator()(const BinaryLeaf& a, int pixel, vf y, vf bias) const {
+        if (a.scale != nullptr) {
+            y = y * splat(a.scale[pixel]);
+        }
+        return activate(y + bias, a.activation, a.slope);
     }
-    return activate(y + load(a.bias + filter), a.activation, a.slope);
+};
+
+// Products and sum are rounded one by one, on every instruction set alike.
+template <class Rest>
+FK_INLINE vf number(const BinaryLeaf& a, const Rest& rest, int filter, int pixel, const int32_t* differing) {
+    const vf y = to_float(sums(a, filter, pixel, differing)) * load(a.alpha + filter);
+    return rest(a, pixel, y, load(a.bias + filter));
 }
 
 // y with a pixel's filters side by side.
-FK_INLINE void store_rows(const BinaryLeaf& a, int filter, int lanes, int first, int pixels, const int32_t* differing,
-                          int group) {
+template <class Rest> FK_INLINE void store_rows(const BinaryLeaf& a, int filter, int lanes, int first, int pixels,
+                                                const int32_t* differing, int group) {
+    const Rest rest(a);
     for (int p = 0; p < pixels; ++p) {
         float* to = a.y + (first + p) * a.y_pixel + filter;
-        const vf y = number(a, filter, first + p, differing + p * group);
+        const vf y = number(a, rest, filter, first + p, differing + p * group);
         if (lanes >= VL) {
             store(to, y);
         } else {
@@ -41,25 +57,46 @@ FK_INLINE void store_rows(const BinaryLeaf& a, int filter, int lanes, int first,
 }
 
 // y with a filter's pixels side by side.
-FK_INLINE void store_planes(const BinaryLeaf& a, int filter, int lanes, int first, int pixels, const int32_t* differing,
-                            int group) {
+template <class Rest> FK_INLINE void store_planes(const BinaryLeaf& a, int filter, int lanes, int first, int pixels,
+                                                  const int32_t* differing, int group) {
+    const Rest rest(a);
     vf square[VL];
-    FK_UNROLL
-    for (int p = 0; p < VL; ++p) {
-        const int at = p < pixels ? p : pixels - 1;
-        square[p] = number(a, filter, first + at, differing + at * group);
+    if (pixels >= VL) {
+        FK_UNROLL
+        for (int p = 0; p < VL; ++p) {
+            square[p] = number(a, rest, filter, first + p, differing + p * group);
+        }
+    } else {
+        for (int p = 0; p < VL; ++p) {
+            const int at = p < pixels ? p : 0;
+            square[p] = number(a, rest, filter, first + at, differing + at * group);
+        }
     }
     transpose(square);
     float* to = a.y + filter * a.y_filter + first;
-    FK_UNROLL
-    for (int lane = 0; lane < VL; ++lane, to += a.y_filter) {
-        if (lane >= lanes) {
-            return;
+    if (pixels >= VL && lanes >= VL) {
+        FK_UNROLL
+        for (int lane = 0; lane < VL; ++lane) {
+            store(to + lane * a.y_filter, square[lane]);
         }
-        if (pixels >= VL) {
-            store(to, square[lane]);
-        } else {
-            store_n(to, square[lane], pixels);
+        return;
+    }
+    const int wide = pixels < VL ? pixels : VL;
+    for (int lane = 0; lane < VL && lane < lanes; ++lane) {
+        store_n(to + lane * a.y_filter, square[lane], wide);
+    }
+}
+
+template <class Rest>
+FK_INLINE void store_numbers(const BinaryLeaf& a, int filter, int first, int pixels, const int32_t* differing, int group) {
+    for (int f = 0; f < group && filter + f < a.filters; f += VL) {
+        const int lanes = a.filters - filter - f;
+        if (a.y_filter == 1) {
+            store_rows<Rest>(a, filter + f, lanes, first, pixels, differing + f, group);
+            continue;
+        }
+        for (int p = 0; p < pixels; p += VL) {
+            store_planes<Rest>(a, filter + f, lanes, first + p, pixels - p, differing + p * group + f, group);
         }
     }
 }
@@ -97,16 +134,9 @@ static inline __attribute__((noinline)) void finish(const BinaryLeaf& a, int fil
     if (a.y == nullptr) {
         return store_bits(a, filter, first, pixels, differing, group);
     }
-    for (int f = 0; f < group && filter + f < a.filters; f += VL) {
-        const int lanes = a.filters - filter - f;
-        if (a.y_filter == 1) {
-            store_rows(a, filter + f, lanes, first, pixels, differing + f, group);
-            continue;
-        }
-        for (int p = 0; p < pixels; p += VL) {
-            store_planes(a, filter + f, lanes, first + p, pixels - p, differing + p * group + f, group);
-        }
-    }
+    const bool plain = a.scale == nullptr && (a.activation == FK_ACTIVATION_NONE || a.activation == FK_ACTIVATION_RELU);
+    return plain ? store_numbers<Plain>(a, filter, first, pixels, differing, group)
+                 : store_numbers<General>(a, filter, first, pixels, differing, group);
 }
 
 } // namespace
