@@ -266,3 +266,20 @@ def test_an_empty_batch_is_contiguous_whatever_its_strides():
     _, back = build("fer_small").split("global_avg_pool_1")
     empty = np.zeros((0, 128), np.float32)[:, :, None, None]
     assert back.plan().run(empty).shape == (0, 7)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_portions_of_a_batch_give_the_same_bits_as_single_images(rng, threads):
+    """Images are run in portions that fit the cache, side by side on several threads; dense layers for all at once."""
+    network = build("fer_2conv")
+    x = rng.standard_normal((23, 1, 48, 48)).astype(np.float32)
+    one = network.split("flatten_1")[0].plan(threads=1)
+    front = np.concatenate([one.run(x[i : i + 1]) for i in range(len(x))])
+    for batch in (1, 7, 23):
+        np.testing.assert_array_equal(network.split("flatten_1")[0].plan(batch=batch, threads=threads).run(x), front)
+        whole = network.plan(batch=batch, threads=threads)
+        np.testing.assert_allclose(whole.run(x), network.plan(threads=1).run(x), atol=1e-6)
+        y, ledger = whole.profile(x)
+        np.testing.assert_array_equal(y, whole.run(x))
+        assert len(ledger.rows) == len(whole.kernels)
+        assert all(row.seconds > 0 for row in ledger.rows)

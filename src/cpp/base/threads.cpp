@@ -196,6 +196,11 @@ ThreadPool& ThreadPool::instance() {
     return *pool;
 }
 
+bool& Alone::here() {
+    thread_local bool alone = false;
+    return alone;
+}
+
 void ThreadPool::begin_run() { state_->runs.fetch_add(1, std::memory_order_relaxed); }
 void ThreadPool::end_run() { state_->runs.fetch_sub(1, std::memory_order_relaxed); }
 

@@ -60,9 +60,23 @@ class KeepAwake {
     ThreadPool* pool_;
 };
 
+// While it lives, loops of the calling thread are run by that thread alone: it is one of several that do the same work side by
+// side.
+class Alone {
+  public:
+    explicit Alone(bool alone) : before_(here()) { here() = before_ || alone; }
+    ~Alone() { here() = before_; }
+    Alone(const Alone&) = delete;
+    Alone& operator=(const Alone&) = delete;
+    static bool& here();
+
+  private:
+    bool before_;
+};
+
 // parallel_for(chunks, threads, [&](int chunk, int slot) { ... });
 template <class F> void parallel_for(int chunks, int threads, F&& f) {
-    if (threads <= 1 || chunks <= 1) {
+    if (threads <= 1 || chunks <= 1 || Alone::here()) {
         for (int chunk = 0; chunk < chunks; ++chunk) {
             f(chunk, 0);
         }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/error.hpp"
 #include "net/passes.hpp"
@@ -55,7 +56,7 @@ Planner::Planner(const Graph& graph, int batch, int threads)
     : graph_(graph), batch_(batch), threads_(threads), dims_(graph.values.size()) {
     dims_[at(graph.input)] = graph.input_dims;
     buffer_of_[{graph.input, 1}] = 0;
-    buffers_.push_back({.floats = batch * blocked_size(graph.input_dims, 1), .place = Place::input});
+    buffers_.push_back({.floats = blocked_size(graph.input_dims, 1), .place = Place::input});
     find_joined();
 }
 
@@ -106,7 +107,7 @@ int Planner::write_part(int value, int block, const Dims& shape) {
     const int whole = joined_buffer_.at(part.joined).first;
     dims_[at(value)] = shape;
     const int next = static_cast<int>(steps_.size());
-    buffers_.push_back({.floats = batch_ * blocked_size(shape, block),
+    buffers_.push_back({.floats = blocked_size(shape, block),
                         .place = Place::arena,
                         .whole = whole,
                         .first = next,
@@ -176,7 +177,7 @@ int Planner::write(int value, int block, const Dims& shape) {
     }
     const int buffer = static_cast<int>(buffers_.size());
     const int next = static_cast<int>(steps_.size());
-    buffers_.push_back({.floats = batch_ * blocked_size(shape, block), .place = Place::arena, .first = next, .last = next});
+    buffers_.push_back({.floats = blocked_size(shape, block), .place = Place::arena, .first = next, .last = next});
     buffer_of_[{value, block}] = buffer;
     return buffer;
 }
@@ -192,11 +193,34 @@ void Planner::step(const Node& node, const std::vector<int>& reads, int writes, 
     for (const int buffer : reads) {
         buffers_[at(buffer)].last = index;
     }
+    std::int64_t floats = buffers_[at(writes)].floats;
+    for (const int buffer : reads) {
+        floats += buffers_[at(buffer)].floats;
+        hold_all_images(buffer);
+    }
+    hold_all_images(writes);
+    largest_step_ = portion_steps_ < 0 ? std::max(largest_step_, floats) : largest_step_;
     for (int buffer = writes; buffer >= 0; buffer = buffers_[at(buffer)].whole) {
         buffers_[at(buffer)].first = std::min(buffers_[at(buffer)].first, index);
         buffers_[at(buffer)].last = std::max(buffers_[at(buffer)].last, index);
     }
     steps_.push_back({.node = node.label, .kernel = last_kernel(), .value = node.stored, .cost = cost, .run = std::move(run)});
+}
+
+void Planner::end_portions() { portion_steps_ = static_cast<int>(steps_.size()); }
+
+// Steps that are run for all images at once read and write buffers that hold them all.
+void Planner::hold_all_images(int buffer) {
+    for (; portion_steps_ >= 0 && buffer >= 0; buffer = buffers_[at(buffer)].whole) {
+        buffers_[at(buffer)].whole_batch = true;
+    }
+}
+
+Portions Planner::portions() const {
+    // Inputs and outputs of a layer, in half a second-level cache of 1 MiB.
+    constexpr std::int64_t cached_floats = 512 * 1024 / 4;
+    const std::int64_t images = std::clamp<std::int64_t>(cached_floats / std::max<std::int64_t>(1, largest_step_), 1, batch_);
+    return {.count = portion_steps_ < 0 ? static_cast<int>(steps_.size()) : portion_steps_, .images = static_cast<int>(images)};
 }
 
 Program Planner::finish() {
@@ -207,20 +231,38 @@ Program Planner::finish() {
         note_kernel("reorder", "reference", Isa::scalar);
         const std::int64_t image = blocked_size(dims(graph_.output), 1);
         const int to = static_cast<int>(buffers_.size());
-        buffers_.push_back({.floats = batch_ * image, .place = Place::output});
+        buffers_.push_back({.floats = image, .place = Place::output});
         step(copy_node, {result}, to, {}, [result, to, image](const Frame& f) {
             std::memcpy(f.out(to), f.in(result), static_cast<std::size_t>(f.images * image) * sizeof(float));
         });
     } else {
         buffers_[at(result)].place = Place::output;
     }
-    return Program(std::move(steps_), std::move(buffers_), booking_, batch_, threads_);
+    const Portions by = portions();
+    return Program(std::move(steps_), std::move(buffers_), booking_, by, batch_, threads_);
+}
+
+// The first node of those at the end that work on features, when there is a dense layer among them.
+std::size_t first_of_tail(const Graph& graph) {
+    static const std::set<std::string> on_features{"dense", "activation", "add", "batch_norm", "softmax", "concat", "dropout"};
+    std::size_t first = graph.nodes.size();
+    bool dense = false;
+    while (first > 0 && on_features.contains(graph.nodes[first - 1].op)) {
+        dense = dense || graph.nodes[first - 1].op == "dense";
+        --first;
+    }
+    return dense ? first : graph.nodes.size();
 }
 
 Program plan(Graph graph, int batch, int threads) {
     optimise(graph);
     Planner planner(graph, batch, threads);
-    for (const Node& node : graph.nodes) {
+    const std::size_t tail = first_of_tail(graph);
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node& node = graph.nodes[i];
+        if (i == tail) {
+            planner.end_portions();
+        }
         const auto lowering = lowerings().find(node.op);
         if (lowering == lowerings().end()) {
             throw ModelError(message(node.label, ": unknown operator '", node.op, "'"));

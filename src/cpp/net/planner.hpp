@@ -44,10 +44,15 @@ class Planner {
               std::function<void(const Frame&)> run);
     void book(const ScratchBooking& booking) { booking_.book(booking.bytes_per_thread); }
 
+    // Steps from here on are run for all images at once, those before for a portion after the other.
+    void end_portions();
+
     Program finish();
 
   private:
     void find_joined();
+    void hold_all_images(int buffer);
+    Portions portions() const;
 
     const Graph& graph_;
     int batch_, threads_;
@@ -62,6 +67,8 @@ class Planner {
     std::map<std::pair<int, int>, int> buffer_of_;     // (value, block) -> buffer
     std::vector<Buffer> buffers_;
     std::vector<Step> steps_;
+    int portion_steps_ = -1;        // -1: all so far
+    std::int64_t largest_step_ = 0; // floats that a step of a portion reads and writes
     ScratchBooking booking_;
 };
 

@@ -10,7 +10,7 @@ namespace fk::net {
 
 // Largest first, each at the lowest offset that is free during its life (greedy by size: Pisarchyk and Lee 2020,
 // section 5.2).
-std::int64_t place_buffers(std::vector<Buffer>& buffers) {
+std::int64_t place_buffers(std::vector<Buffer>& buffers, bool whole_batch, std::int64_t images) {
     std::vector<std::size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return buffers[a].floats > buffers[b].floats; });
@@ -18,10 +18,10 @@ std::int64_t place_buffers(std::vector<Buffer>& buffers) {
     std::int64_t total = 0;
     for (const std::size_t index : order) {
         Buffer& buffer = buffers[index];
-        if (buffer.place != Place::arena || buffer.whole >= 0) {
+        if (buffer.place != Place::arena || buffer.whole >= 0 || buffer.whole_batch != whole_batch) {
             continue;
         }
-        const std::int64_t size = round_up(buffer.floats, 16);
+        const std::int64_t size = round_up(images * buffer.floats, 16);
         std::int64_t offset = 0;
         for (const Buffer* other : placed) {
             const bool meets = other->first <= buffer.last && buffer.first <= other->last;
@@ -31,7 +31,7 @@ std::int64_t place_buffers(std::vector<Buffer>& buffers) {
             if (offset + size <= other->offset) {
                 break;
             }
-            offset = std::max(offset, other->offset + round_up(other->floats, 16));
+            offset = std::max(offset, other->offset + round_up(images * other->floats, 16));
         }
         buffer.offset = offset;
         total = std::max(total, offset + size);
@@ -42,39 +42,74 @@ std::int64_t place_buffers(std::vector<Buffer>& buffers) {
     return total;
 }
 
-Program::Program(std::vector<Step> steps, std::vector<Buffer> buffers, const ScratchBooking& booking, int batch, int threads)
-    : steps_(std::move(steps)), buffers_(std::move(buffers)), scratch_(booking, threads), batch_(batch), threads_(threads) {
-    arena_ = Tensor<float>(place_buffers(buffers_));
-    for (const Buffer& buffer : buffers_) {
-        pointers_.push_back(buffer.place == Place::arena ? arena_.data() + buffer.offset : nullptr);
+Program::Program(std::vector<Step> steps, std::vector<Buffer> buffers, const ScratchBooking& booking, const Portions& portions,
+                 int batch, int threads)
+    : steps_(std::move(steps)), buffers_(std::move(buffers)), portions_(portions), batch_(batch), threads_(threads) {
+    whole_batch_ = Tensor<float>(place_buffers(buffers_, true, batch));
+    const std::int64_t floats = place_buffers(buffers_, false, portions.images);
+    const int together = static_cast<int>(std::min<std::int64_t>(threads, ceil_div(batch, portions.images)));
+    for (int c = 0; c < together; ++c) {
+        contexts_.push_back({.arena = Tensor<float>(floats),
+                             .pointers = std::vector<float*>(buffers_.size(), nullptr),
+                             // A portion that runs beside others has one thread, one that runs alone all of them.
+                             .scratch = Scratch(booking, c == 0 ? threads : 1)});
+    }
+}
+
+std::int64_t Program::arena_bytes() const {
+    return 4 * (whole_batch_.size() + static_cast<std::int64_t>(contexts_.size()) * contexts_.front().arena.size());
+}
+
+// Where each buffer stands for the images from `first` on.
+void Program::point(Context& context, const float* x, float* y, int first) const {
+    for (std::size_t i = 0; i < buffers_.size(); ++i) {
+        const Buffer& buffer = buffers_[i];
+        float*& pointer = context.pointers[i];
+        if (buffer.whole >= 0) { // made after the whole: its pointer is there
+            pointer = context.pointers[static_cast<std::size_t>(buffer.whole)] + buffer.offset;
+        } else if (buffer.place == Place::input) {
+            pointer = const_cast<float*>(x) + first * buffer.floats; // steps read it only
+        } else if (buffer.place == Place::output) {
+            pointer = y + first * buffer.floats;
+        } else if (buffer.whole_batch) {
+            pointer = const_cast<float*>(whole_batch_.data()) + buffer.offset + first * buffer.floats;
+        } else {
+            pointer = context.arena.data() + buffer.offset;
+        }
+    }
+}
+
+void Program::run_steps(Context& context, int begin, int end, int images, double* seconds) const {
+    const Frame frame{.buffers = context.pointers.data(), .images = images, .scratch = &context.scratch};
+    using clock = std::chrono::steady_clock;
+    auto before = seconds != nullptr ? clock::now() : clock::time_point();
+    for (int i = begin; i < end; ++i) {
+        steps_[static_cast<std::size_t>(i)].run(frame);
+        if (seconds != nullptr) {
+            const auto now = clock::now();
+            seconds[i] += std::chrono::duration<double>(now - before).count();
+            before = now;
+        }
     }
 }
 
 void Program::run(const float* x, float* y, int images, double* seconds) {
-    for (std::size_t i = 0; i < buffers_.size(); ++i) {
-        if (buffers_[i].place == Place::input) {
-            pointers_[i] = const_cast<float*>(x); // steps read it only
-        } else if (buffers_[i].place == Place::output) {
-            pointers_[i] = y;
-        }
-        if (buffers_[i].whole >= 0) { // made after the whole: its pointer is there
-            pointers_[i] = pointers_[static_cast<std::size_t>(buffers_[i].whole)] + buffers_[i].offset;
-        }
-    }
     const KeepAwake awake(threads_);
-    const Frame frame{.buffers = pointers_.data(), .images = images, .scratch = &scratch_};
-    if (seconds == nullptr) {
-        for (const Step& step : steps_) {
-            step.run(frame);
-        }
-        return;
+    const int portions = static_cast<int>(ceil_div(images, portions_.images));
+    // Portions beside each other share nothing; with fewer than threads, or to be timed, each has all threads for itself.
+    const int together = seconds == nullptr && portions >= threads_ ? static_cast<int>(contexts_.size()) : 1;
+    if (seconds != nullptr) {
+        std::fill_n(seconds, steps_.size(), 0.0);
     }
-    using clock = std::chrono::steady_clock;
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-        const auto begin = clock::now();
-        steps_[i].run(frame);
-        seconds[i] = std::chrono::duration<double>(clock::now() - begin).count();
-    }
+    parallel_for(portions, together, [&](int portion, int slot) {
+        Context& context = contexts_[static_cast<std::size_t>(slot)];
+        const int first = portion * portions_.images;
+        point(context, x, y, first);
+        const Alone alone(together > 1);
+        run_steps(context, 0, portions_.count, std::min(portions_.images, images - first), seconds);
+    });
+    point(contexts_.front(), x, y, 0);
+    run_steps(contexts_.front(), portions_.count, static_cast<int>(steps_.size()), images, seconds);
 }
 
 } // namespace fk::net

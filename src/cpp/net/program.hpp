@@ -34,34 +34,54 @@ struct Step {
 enum class Place { arena, input, output };
 
 struct Buffer {
-    std::int64_t floats = 0; // for the planned batch
+    std::int64_t floats = 0; // for one image
     Place place = Place::arena;
-    int whole = -1;          // the buffer that this one is a part of, from `offset` floats on
-    int first = 0, last = 0; // steps between which it holds something
+    int whole = -1;           // the buffer that this one is a part of, from `offset` floats on
+    bool whole_batch = false; // holds all images of a run, not only those of a portion
+    int first = 0, last = 0;  // steps between which it holds something
     std::int64_t offset = 0;
+};
+
+// Steps [0, count) are run for a portion of the images after the other, so that what lies between two layers stays in the
+// cache; those after them, dense layers, for all images at once, so that weights are read once.
+struct Portions {
+    int count = 0;
+    int images = 1;
 };
 
 class Program {
   public:
-    Program(std::vector<Step> steps, std::vector<Buffer> buffers, const ScratchBooking& booking, int batch, int threads);
+    Program(std::vector<Step> steps, std::vector<Buffer> buffers, const ScratchBooking& booking, const Portions& portions,
+            int batch, int threads);
 
-    // x and y hold `images` <= batch() images. With `seconds`, one entry for each step, the time each took is written there.
+    // x and y hold `images` <= batch() images. With `seconds`, one entry for each step, the time each took is written there;
+    // portions are then run one after the other.
     void run(const float* x, float* y, int images, double* seconds = nullptr);
 
     int batch() const { return batch_; }
     const std::vector<Step>& steps() const { return steps_; }
-    std::int64_t arena_bytes() const { return arena_.size() * 4; }
+    std::int64_t arena_bytes() const;
 
   private:
+    // What one portion at a time needs.
+    struct Context {
+        Tensor<float> arena;
+        std::vector<float*> pointers;
+        Scratch scratch;
+    };
+    void point(Context& context, const float* x, float* y, int first) const;
+    void run_steps(Context& context, int begin, int end, int images, double* seconds) const;
+
     std::vector<Step> steps_;
     std::vector<Buffer> buffers_;
-    std::vector<float*> pointers_;
-    Tensor<float> arena_;
-    Scratch scratch_;
+    Tensor<float> whole_batch_;
+    std::vector<Context> contexts_; // one for each portion that runs at the same time
+    Portions portions_;
     int batch_, threads_;
 };
 
-// Gives each arena buffer an offset so that buffers whose lifetimes meet do not overlap; returns the floats needed.
-std::int64_t place_buffers(std::vector<Buffer>& buffers);
+// Gives each arena buffer that holds all images (or each that does not) an offset so that buffers whose lifetimes meet do not
+// overlap; returns the floats needed for `images`.
+std::int64_t place_buffers(std::vector<Buffer>& buffers, bool whole_batch, std::int64_t images);
 
 } // namespace fk::net
