@@ -144,7 +144,7 @@ def test_every_op_has_a_plain_reference_and_a_row_for_each_width():
     if not X86:
         assert {k.isa for k in registry.kernels()} == {"scalar"}
         return
-    for op in {k.op for k in registry.kernels()}:
+    for op in {k.op for k in registry.kernels()} - {"machine"}:  # loops that measure: there is nothing to mean
         rows = registry.kernels(op)
         assert any(r.name == "reference" and r.isa == "scalar" for r in rows), op
         assert {"scalar", "avx2", "avx512"} <= {r.isa for r in rows}, op
