@@ -4,6 +4,9 @@
 #include <memory>
 
 #include "net/planner.hpp"
+#include "ops/conv2d/conv2d.hpp"
+#include "ops/depthwise/depthwise.hpp"
+#include "ops/pool/pool.hpp"
 
 namespace fk::net {
 
@@ -22,6 +25,12 @@ inline std::int64_t bias_length(const Node& node) {
     const Weight* b = node.find_weight("b");
     return b != nullptr ? static_cast<std::int64_t>(b->data.size()) : -1;
 }
+
+// What a node says of its window, as the ops ask it.
+bool is_depthwise(const Planner& planner, const Node& node);
+conv2d::Params conv2d_params(const Planner& planner, const Node& node);
+depthwise::Params depthwise_params(const Planner& planner, const Node& node);
+pool::Params pool_params(const Planner& planner, const Node& node, PoolKind kind);
 
 // The step of a planned layer over buffers that are there: books its scratch, names its kernel.
 template <class Plan> void add_step(Planner& planner, const Node& node, const char* op, const Plan& layer,

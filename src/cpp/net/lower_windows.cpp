@@ -12,32 +12,6 @@ namespace fk::net {
 
 namespace {
 
-WindowParams window_of(const Node& node, const char* size_name) {
-    WindowParams window;
-    const auto stride = node.integers("stride", 2, 1);
-    const auto padding = node.integers("padding", 4, 0);
-    window.stride = {stride[0], stride[1]};
-    window.padding.sides = {padding[0], padding[1], padding[2], padding[3]};
-    if (size_name != nullptr) {
-        const auto size = node.integers(size_name, 2);
-        window.size = {size[0], size[1]};
-    }
-    return window;
-}
-
-std::array<std::int64_t, 4> filter_dims(const Node& node) {
-    const Weight& w = node.weight("w");
-    if (w.dims.size() != 4) {
-        throw ModelError(message(node.label, ": weight 'w' must have 4 dimensions, has ", w.dims.size()));
-    }
-    return {w.dims[0], w.dims[1], w.dims[2], w.dims[3]};
-}
-
-std::array<std::int64_t, 2> dilation_of(const Node& node) {
-    const auto dilation = node.integers("dilation", 2, 1);
-    return {dilation[0], dilation[1]};
-}
-
 // A convolution, with what is added before the activation.
 template <class Plan> void add_convolution(Planner& planner, const Node& node, const char* op, const std::shared_ptr<Plan>& layer,
                                            Blocks blocks, const Dims& dims, const Cost& cost) {
@@ -57,19 +31,8 @@ template <class Plan> void add_convolution(Planner& planner, const Node& node, c
     });
 }
 
-depthwise::Shape depthwise_shape(const Planner& planner, const Node& node) {
-    depthwise::Params params;
-    params.x = planner.image_dims(node, node.inputs.at(0));
-    params.w = filter_dims(node);
-    params.bias = bias_length(node);
-    params.window = window_of(node, nullptr);
-    params.window.dilation = dilation_of(node);
-    params.activation = node.activation;
-    return depthwise::infer(params);
-}
-
 void lower_depthwise(Planner& planner, const Node& node) {
-    const depthwise::Shape shape = depthwise_shape(planner, node);
+    const depthwise::Shape shape = depthwise::infer(depthwise_params(planner, node));
     const auto layer = std::make_shared<depthwise::Plan>(shape, node.weight("w").data.data(), bias_of(node), planner.threads());
     const int block = layer->block();
     add_convolution(planner, node, "depthwise", layer, {block, block}, {shape.oc, shape.oh, shape.ow},
@@ -78,12 +41,9 @@ void lower_depthwise(Planner& planner, const Node& node) {
 
 void lower_separable(Planner& planner, const Node& node) {
     const Node& before = *node.before;
-    const depthwise::Shape first = depthwise_shape(planner, before);
-    conv2d::Params params;
+    const depthwise::Shape first = depthwise::infer(depthwise_params(planner, before));
+    conv2d::Params params = conv2d_params(planner, node);
     params.x = {first.n, first.oc, first.oh, first.ow};
-    params.w = filter_dims(node);
-    params.bias = bias_length(node);
-    params.activation = node.activation;
     const conv2d::Shape second = conv2d::infer(params);
     const auto layer =
         std::make_shared<separable::Plan>(first, separable::Filters{before.weight("w").data.data(), bias_of(before)}, second,
@@ -99,21 +59,11 @@ void lower_conv2d(Planner& planner, const Node& node) {
         return;
     }
     const int x = node.inputs.at(0);
-    const std::array<std::int64_t, 4> filters = filter_dims(node);
-    const std::int64_t channels = planner.image_dims(node, x)[1];
-    if (channels > 1 && filters[1] == 1 && filters[0] == channels && node.integers("groups", 1, 1)[0] == channels) {
+    if (is_depthwise(planner, node)) {
         lower_depthwise(planner, node);
         return;
     }
-    conv2d::Params params;
-    params.x = planner.image_dims(node, x);
-    params.w = filters;
-    params.bias = bias_length(node);
-    params.window = window_of(node, nullptr);
-    params.window.dilation = dilation_of(node);
-    params.groups = node.integers("groups", 1, 1)[0];
-    params.activation = node.activation;
-    const conv2d::Shape shape = conv2d::infer(params);
+    const conv2d::Shape shape = conv2d::infer(conv2d_params(planner, node));
 
     // A picture of one or three channels would fill its blocks with zeros; the kernels read it as it is.
     const bool plain = planner.is_input(x) && shape.ic < 4;
@@ -128,11 +78,7 @@ void lower_conv2d(Planner& planner, const Node& node) {
 }
 
 template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {
-    const int x = node.inputs.at(0);
-    const pool::Shape shape = pool::infer({.x = planner.image_dims(node, x),
-                                           .window = window_of(node, "size"),
-                                           .kind = KIND,
-                                           .count_include_pad = node.number("count_include_pad", 0) != 0});
+    const pool::Shape shape = pool::infer(pool_params(planner, node, KIND));
     const auto layer = std::make_shared<pool::Plan>(shape, planner.threads());
     const int block = layer->block();
     add_layer(planner, node, "pool", layer, {block, block}, {shape.c, shape.oh, shape.ow}, pool::cost(one_image(shape)));
