@@ -54,7 +54,110 @@ def binary_case(rng: np.random.Generator) -> Case:
     return f"conv x {x.shape} filters {filters.shape} stride {stride} padding {padding}", call
 
 
-OPS: dict[str, Callable[[np.random.Generator], Case]] = {"binary": binary_case}
+def _window(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]:
+    """Kernel, stride, padding, height and width that leave an output."""
+    kernel = tuple(int(k) for k in rng.integers(1, 6, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    padding = tuple(int(p) for p in rng.integers(0, 4, 4))
+    h = int(rng.integers(max(1, kernel[0] - padding[0] - padding[1]), 13))
+    w = int(rng.integers(max(1, kernel[1] - padding[2] - padding[3]), 33))
+    return kernel, stride, padding, h, w
+
+
+def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Bytes over the whole range, or its ends alone, which is where instructions saturate."""
+    if rng.random() < 0.2:
+        return rng.choice(np.array([0, 255], np.uint8), shape)
+    return rng.integers(0, 256, shape, np.uint8)
+
+
+def _weights(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, and a multiplier and an offset for each filter that spread the sums over 0..255 or beyond."""
+    if rng.random() < 0.2:
+        w = rng.choice(np.array([-128, 127], np.int8), shape)
+    else:
+        w = rng.integers(-128, 128, shape, np.int8)
+    spread = 1.0 / (74.0 * np.sqrt(w[0].size))
+    multiplier = (rng.uniform(0.2, 3.0, shape[0]) * spread * 10 ** rng.uniform(-2, 1)).astype(np.float32)
+    return w, multiplier, rng.uniform(0, 255, shape[0]).astype(np.float32)
+
+
+def _clip(rng: np.random.Generator) -> tuple[float, float]:
+    low, high = sorted(int(v) for v in rng.integers(0, 256, 2))
+    return (float(low), float(high)) if rng.random() < 0.5 else (0.0, 255.0)
+
+
+def conv2d_int8_case(rng: np.random.Generator) -> Case:
+    """A convolution of bytes: plain or blocked, in groups, with or without a residual."""
+    kernel, stride, padding, h, w = _window(rng)
+    c, o = (int(rng.integers(1, limit)) for limit in rng.choice([5, 20, 70], 2))
+    groups = int(rng.choice([g for g in (1, 2, 3) if c % g == 0 and o % g == 0]))
+    x = _bytes(rng, int(rng.integers(1, 3)), c, h, w)
+    weights, multiplier, offset = _weights(rng, o, c // groups, *kernel)
+    planar = c < 4 and groups == 1 and rng.random() < 0.7
+    zero_point, clip = int(rng.integers(0, 256)), _clip(rng)
+    plain = (x, weights, multiplier, offset, zero_point, stride, padding, 1, groups, clip)
+    shape = _core.conv2d_int8(*plain, None, 0.0, planar).shape
+    residual = _bytes(rng, *shape) if rng.random() < 0.4 else None
+    name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding} groups {groups} planar {planar}"
+    return name, lambda: (_core.conv2d_int8(*plain, residual, 0.37, planar),)
+
+
+def depthwise_int8_case(rng: np.random.Generator) -> Case:
+    kernel, stride, padding, h, w = _window(rng)
+    c = int(rng.integers(1, 40))
+    x = _bytes(rng, int(rng.integers(1, 3)), c, h, w)
+    weights, multiplier, offset = _weights(rng, c, 1, *kernel)
+    arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), stride, padding, 1, _clip(rng))
+    name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding}"
+    return name, lambda: (_core.depthwise_conv2d_int8(*arguments),)
+
+
+def dense_int8_case(rng: np.random.Generator) -> Case:
+    n, c, side, o = (int(v) for v in rng.integers(1, [8, 300, 4, 200]))
+    x = _bytes(rng, n, c, side, side)
+    weights, multiplier, offset = _weights(rng, o, c * side * side)
+    arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), _clip(rng))
+    return f"x {x.shape} w {weights.shape}", lambda: tuple(
+        _core.dense_int8(*arguments, floats) for floats in (False, True)
+    )
+
+
+def pool_int8_case(rng: np.random.Generator) -> Case:
+    kernel, stride, padding, h, w = _window(rng)
+    sides = tuple(min(p, kernel[i // 2] - 1) for i, p in enumerate(padding))
+    h, w = max(h, kernel[0]), max(w, kernel[1])
+    x = _bytes(rng, int(rng.integers(1, 3)), int(rng.integers(1, 40)), h, w)
+    means = [(float(rng.uniform(0.001, 3)), int(rng.integers(0, 256))) for _ in range(2)]
+    return f"x {x.shape} size {kernel} stride {stride} padding {sides}", lambda: tuple(
+        _core.pool2d_int8(x, kernel, stride, sides, average, pad, *means)
+        for average, pad in ((False, False), (True, False), (True, True))
+    )
+
+
+def add_int8_case(rng: np.random.Generator) -> Case:
+    a, b = _bytes(rng, 2, int(rng.integers(1, 300)))
+    means = [(float(rng.uniform(0.01, 3)), int(rng.integers(0, 256))) for _ in range(3)]
+    clip = _clip(rng)
+    return f"{a.shape}", lambda: (_core.add_int8(a, b, *means, clip),)
+
+
+def quantize_case(rng: np.random.Generator) -> Case:
+    x = (rng.standard_normal((1, *(int(v) for v in rng.integers(1, [40, 9, 9])))) * 4).astype(np.float32)
+    q = _bytes(rng, *x.shape)
+    means = (float(rng.uniform(0.001, 3)), int(rng.integers(0, 256)))
+    return f"{x.shape}", lambda: (_core.quantize(x, means, 0), _core.dequantize(q, means, 0))
+
+
+OPS: dict[str, Callable[[np.random.Generator], Case]] = {
+    "binary": binary_case,
+    "conv2d_int8": conv2d_int8_case,
+    "depthwise_int8": depthwise_int8_case,
+    "dense_int8": dense_int8_case,
+    "pool_int8": pool_int8_case,
+    "add_int8": add_int8_case,
+    "quantize": quantize_case,
+}
 
 
 def differing_cases(op: str, *, count: int, seed: int = 1) -> list[str]:

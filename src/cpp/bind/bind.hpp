@@ -12,6 +12,7 @@ void bind_separable(pybind11::module_& m); // depthwise-separable convolution
 void bind_dense(pybind11::module_& m);     // matrix products and pointwise functions
 void bind_binary(pybind11::module_& m);    // signs as bits: filters, convolution; peaks of the processor
 void bind_net(pybind11::module_& m);       // graphs, planner, sessions
+void bind_int8(pybind11::module_& m);      // layers on bytes
 void bind_image(pybind11::module_& m);     // grey, resize, warp
 void bind_device(pybind11::module_& m);    // what a device is told: shapes, kernels, dense arrays
 

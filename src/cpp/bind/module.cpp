@@ -35,5 +35,6 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_face(m);
     fk::bind_landmarks(m);
     fk::bind_net(m);
+    fk::bind_int8(m);
     fk::bind_image(m);
 }

@@ -1,0 +1,1 @@
+#include "ops/add_int8/flat.inl.hpp"

@@ -1,0 +1,64 @@
+#include "ops/concat_int8/concat_int8.hpp"
+
+#include "ops/split.hpp"
+
+namespace fk {
+
+#define FK_KERNEL(isa, name, function, eligible, block)                                                                          \
+    namespace isa {                                                                                                              \
+    void function(const ConcatInt8Leaf&);                                                                                        \
+    }
+#include "ops/concat_int8/kernels.inc"
+#undef FK_KERNEL
+
+namespace concat_int8 {
+
+namespace {
+
+// Every piece but the last fills whole blocks.
+bool whole_planes(const Shape& s) {
+    for (std::size_t i = 0; i + 1 < s.channels.size(); ++i) {
+        if (s.channels[i] % byte_block != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const std::array rows = std::to_array<KernelRow>({
+#define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
+#include "ops/concat_int8/kernels.inc"
+#undef FK_KERNEL
+});
+const Registration registration = register_rows("concat_int8", rows);
+
+} // namespace
+
+Cost cost(const Shape& s) {
+    const double values = double(s.n) * s.c * s.ih * s.iw;
+    return {.flops = 0, .bytes_read = values, .bytes_written = values};
+}
+
+Plan::Plan(const Shape& shape, int threads)
+    : shape_(shape), row_(&choose_row("concat_int8", rows, shape)),
+      threads_(threads_for(static_cast<std::int64_t>(2 * concat_int8::cost(shape).bytes_read), bytes_worth_a_thread, threads)) {}
+
+void Plan::run(const std::uint8_t* const* x, std::uint8_t* y, int images) const {
+    const Shape& s = shape_;
+    const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
+    // Pieces that share a block of the result must not be written at once: the images are what is shared out.
+    parallel_for(images, threads_, [&](int image, int) {
+        int first = 0;
+        for (std::size_t i = 0; i < s.channels.size(); ++i) {
+            row_->function(ConcatInt8Leaf{.x = x[i] + image * round_up(s.channels[i], byte_block) * pixels,
+                                          .y = y + image * round_up(s.c, byte_block) * pixels,
+                                          .pixels = pixels,
+                                          .channels = s.channels[i],
+                                          .first = first});
+            first += s.channels[i];
+        }
+    });
+}
+
+} // namespace concat_int8
+} // namespace fk

@@ -1,0 +1,33 @@
+// Channels of several images of bytes, of one scale and zero point, behind each other; blocked channels
+// [n, ceil(c / 16), pixels, 16] in and out.
+#pragma once
+
+#include <vector>
+
+#include "ops/concat/concat.hpp"
+#include "ops/concat_int8/leaf.hpp"
+#include "ops/requantize.hpp"
+
+namespace fk::concat_int8 {
+
+using Shape = concat::Shape;
+using KernelRow = Row<Shape, ConcatInt8Kernel>;
+
+Cost cost(const Shape& shape);
+
+class Plan {
+  public:
+    // A shape of concat::infer.
+    Plan(const Shape& shape, int threads);
+
+    const KernelRow& kernel() const { return *row_; }
+    ScratchBooking scratch() const { return {}; }
+    void run(const std::uint8_t* const* x, std::uint8_t* y, int images) const;
+
+  private:
+    Shape shape_;
+    const KernelRow* row_;
+    int threads_;
+};
+
+} // namespace fk::concat_int8

@@ -1,0 +1,1 @@
+#include "ops/conv2d_int8/direct.inl.hpp"

@@ -1,0 +1,1 @@
+#include "ops/dense_int8/matvec.inl.hpp"

@@ -1,0 +1,1 @@
+#include "ops/depthwise_int8/quads.inl.hpp"

@@ -1,0 +1,1 @@
+#include "ops/lookup_int8/permute.inl.hpp"

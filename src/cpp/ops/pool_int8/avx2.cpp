@@ -1,0 +1,1 @@
+#include "ops/pool_int8/sliding.inl.hpp"
