@@ -21,7 +21,6 @@ namespace fk {
 namespace {
 
 using Bytes = View<const std::uint8_t>;
-constexpr std::int64_t slack = 64; // kernels may read so many bytes behind an array
 
 std::int64_t blocked_place(std::int64_t c, std::int64_t p, std::int64_t pixels) {
     return (c / byte_block * pixels + p) * byte_block + c % byte_block;
@@ -34,7 +33,7 @@ Tensor<std::uint8_t> to_blocked(const Bytes& x) {
     const std::int64_t h = x.rank == 4 ? x.dims[2] : 1;
     const std::int64_t w = x.rank == 4 ? x.dims[3] : 1;
     const std::int64_t image = round_up(c, byte_block) * h * w;
-    Tensor<std::uint8_t> y(n * image + slack);
+    Tensor<std::uint8_t> y(n * image);
     std::fill(y.data(), y.data() + y.size(), std::uint8_t{77});
     for (std::int64_t i = 0; i < n * c * h * w; ++i) {
         const std::int64_t column = i % w;

@@ -7,6 +7,7 @@
 #include "bind/bind.hpp"
 #include "bind/convert.hpp"
 #include "net/planner.hpp"
+#include "ops/quantize/quantize.hpp"
 
 namespace fk {
 
@@ -78,6 +79,17 @@ class GraphBuilder {
             throw ValueError(message("kernels: no node of network '", graph_.name, "' makes a value named '", output, "'"));
         }
         made->kernel = kernel;
+    }
+
+    // What bytes that stand for a value mean; a graph with any is planned for layers on bytes.
+    void quantize(const std::string& value, float scale, int zero_point) {
+        const Quantization q{scale, zero_point};
+        try {
+            quantize::check_quantization(q);
+        } catch (const ValueError& e) {
+            throw ModelError(message("network '", graph_.name, "': quantisation of '", value, "': ", e.what()));
+        }
+        graph_.quantization[graph_.value(value)] = q;
     }
 
     net::Graph graph_;
@@ -163,7 +175,8 @@ void bind_net(py::module_& m) {
              py::arg("input"), py::arg("dims"))
         .def("add", &GraphBuilder::add, py::arg("op"), py::arg("inputs"), py::arg("output"), py::arg("attributes"),
              py::arg("weights"))
-        .def("choose", &GraphBuilder::choose, py::arg("output"), py::arg("kernel"));
+        .def("choose", &GraphBuilder::choose, py::arg("output"), py::arg("kernel"))
+        .def("quantize", &GraphBuilder::quantize, py::arg("value"), py::arg("scale"), py::arg("zero_point"));
     py::class_<Session>(m, "Session")
         .def(py::init<const GraphBuilder&, const std::string&, const std::vector<std::int64_t>&, int, int>(), py::arg("graph"),
              py::arg("output"), py::arg("output_dims"), py::arg("batch"), py::arg("threads"))

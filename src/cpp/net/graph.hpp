@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops/activation.hpp"
+#include "ops/requantize.hpp"
 
 namespace fk::net {
 
@@ -48,6 +49,8 @@ struct Graph {
     int input = -1, output = -1;
     Dims input_dims;
     std::vector<Node> nodes;
+    // What bytes that stand for a value mean, by value; where there are any, layers run on bytes.
+    std::map<int, Quantization> quantization;
 
     int value(const std::string& value_name) const; // throws ModelError when there is none
     int define(const std::string& value_name);      // throws ModelError when there is one

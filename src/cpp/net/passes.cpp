@@ -164,13 +164,13 @@ void fuse_add(Graph& graph) {
     erase_marked(graph, gone);
 }
 
-void fuse_activation(Graph& graph) {
+void fuse_activation(Graph& graph, bool (*wanted)(const Activation&)) {
     const std::vector<int> uses = graph.uses();
     const std::vector<int> makers = graph.makers();
     std::vector<bool> gone(graph.nodes.size(), false);
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
-        if (node.op != "activation") {
+        if (node.op != "activation" || (wanted != nullptr && !wanted(node.activation))) {
             continue;
         }
         Node* before = sole_maker(graph, node.inputs.front(), uses, makers);

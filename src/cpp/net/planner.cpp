@@ -57,7 +57,9 @@ Planner::Planner(const Graph& graph, int batch, int threads)
     dims_[at(graph.input)] = graph.input_dims;
     buffer_of_[{graph.input, 1}] = 0;
     buffers_.push_back({.floats = blocked_size(graph.input_dims, 1), .place = Place::input});
-    find_joined();
+    if (graph.quantization.empty()) {
+        find_joined();
+    }
 }
 
 // A concatenation costs nothing where convolutions that it alone reads write into their place: each but the last fills whole
@@ -130,7 +132,7 @@ std::array<std::int64_t, 4> Planner::image_dims(const Node& node, int value) con
     return {batch_, d[0], d[1], d[2]};
 }
 
-int Planner::block_of(int value) const {
+int Planner::widest_block(int value) const {
     int widest = 0;
     for (const auto& [key, buffer] : buffer_of_) {
         if (key.first == value) {
@@ -147,6 +149,9 @@ int Planner::read(int value, int block) {
     const auto found = buffer_of_.find({value, block});
     if (found != buffer_of_.end()) {
         return found->second;
+    }
+    if (!stands_as_floats(value)) {
+        return dequantized(value, std::max(block, 1));
     }
     if (block != 1 && !buffer_of_.contains({value, 1})) {
         read(value, 1); // from another block: through plain order
@@ -255,7 +260,12 @@ std::size_t first_of_tail(const Graph& graph) {
 }
 
 Program plan(Graph graph, int batch, int threads) {
-    optimise(graph);
+    const bool int8 = !graph.quantization.empty();
+    if (int8) {
+        optimise_int8(graph);
+    } else {
+        optimise(graph);
+    }
     Planner planner(graph, batch, threads);
     const std::size_t tail = first_of_tail(graph);
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -269,7 +279,9 @@ Program plan(Graph graph, int batch, int threads) {
         }
         const ChosenKernel chosen(node.kernel);
         try {
-            lowering->second(planner, node);
+            if (!int8 || !lower_int8(planner, node)) {
+                lowering->second(planner, node);
+            }
         } catch (const ValueError& e) {
             throw ModelError(message(node.label, ": ", e.what()));
         }

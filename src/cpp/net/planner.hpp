@@ -1,6 +1,7 @@
 // From an optimised graph to a program: which kernel serves each node, in which layout, in which buffer.
 #pragma once
 
+#include <algorithm>
 #include <map>
 
 #include "net/graph.hpp"
@@ -24,8 +25,8 @@ class Planner {
     std::array<std::int64_t, 4> image_dims(const Node& node, int value) const;
     bool is_input(int value) const { return value == graph_.input; }
 
-    // The block in which a value stands already (any of them, the widest first).
-    int block_of(int value) const;
+    // The block in which a value stands already (any of them, the widest first); 1 where it stands as bytes alone.
+    int block_of(int value) const { return std::max(1, widest_block(value)); }
     // The buffer that holds a value with channels in blocks of `block` (1: plain NCHW); reorders where it is not there yet.
     int read(int value, int block);
     // A new buffer for the value that a node makes.
@@ -40,6 +41,20 @@ class Planner {
     // Another name for a buffer: the value is the same memory.
     void alias(int value, int block, const Dims& dims, int buffer);
 
+    // The same for values as bytes. Features are an image of one pixel; features flattened from an image are that image.
+    enum class Bytes : int { blocked = -16, planar = -1 }; // [n, ceil(c / 16), h, w, 16]; [n, c, h, w]
+    int read_bytes(int value, Bytes layout = Bytes::blocked);
+    int write_bytes(int value, const Dims& dims) { return write_bytes(value, dims, as_image(dims)); }
+    int write_bytes(int value, const Dims& dims, const Dims& image);
+    int unnamed_bytes(const Dims& image); // a buffer that is no value of the graph
+    void alias_bytes(int value, const Dims& dims, int from);
+    bool stands_as_bytes(int value) const { return buffer_of_.contains({value, int(Bytes::blocked)}); }
+    bool stands_as_floats(int value) const { return widest_block(value) > 0; }
+    const Dims& image_of(int value) const;
+    // Throws ModelError that names the value where there is none.
+    const Quantization& quantization(int value) const;
+    const Graph& graph() const { return graph_; }
+
     void step(const Node& node, const std::vector<int>& reads, int writes, const Cost& cost,
               std::function<void(const Frame&)> run);
     void book(const ScratchBooking& booking) { booking_.book(booking.bytes_per_thread); }
@@ -53,6 +68,10 @@ class Planner {
     void find_joined();
     void hold_all_images(int buffer);
     Portions portions() const;
+    static Dims as_image(const Dims& dims) { return dims.size() == 1 ? Dims{dims[0], 1, 1} : dims; }
+    int widest_block(int value) const; // of floats, 0: there are none
+    int dequantized(int value, int block);
+    int find_bytes(std::int64_t bytes);
 
     const Graph& graph_;
     int batch_, threads_;
@@ -65,6 +84,7 @@ class Planner {
     std::map<int, std::int64_t> joined_channels_;      // by value
     std::map<int, std::pair<int, int>> joined_buffer_; // value -> (buffer, block)
     std::map<std::pair<int, int>, int> buffer_of_;     // (value, block) -> buffer
+    std::map<int, Dims> images_;                       // what is stored as bytes, as images
     std::vector<Buffer> buffers_;
     std::vector<Step> steps_;
     int portion_steps_ = -1;        // -1: all so far
@@ -76,5 +96,7 @@ using Lowering = void (*)(Planner&, const Node&);
 // Lowerings by the operator's name; each area has a file of its own.
 void add_window_lowerings(std::map<std::string, Lowering>& table); // convolutions and pools
 void add_plain_lowerings(std::map<std::string, Lowering>& table);  // the rest
+// Lowers a node to layers on bytes; false where it has no such form, or one of its values stands better in float32.
+bool lower_int8(Planner& planner, const Node& node);
 
 } // namespace fk::net

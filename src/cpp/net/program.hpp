@@ -20,6 +20,8 @@ struct Frame {
 
     const float* in(int buffer) const { return buffers[buffer]; }
     float* out(int buffer) const { return buffers[buffer]; }
+    const std::uint8_t* bytes_in(int buffer) const { return reinterpret_cast<const std::uint8_t*>(buffers[buffer]); }
+    std::uint8_t* bytes_out(int buffer) const { return reinterpret_cast<std::uint8_t*>(buffers[buffer]); }
 };
 
 struct Step {

@@ -37,7 +37,9 @@ _HOME = {
     "load": "ferkern.models",
     "recognize": "ferkern.face.pipeline",
 }
-_MODULES = frozenset({"data", "evaluate", "face", "image", "linalg", "models", "nn", "opencl", "pictures", "registry"})
+_MODULES = frozenset(
+    {"data", "evaluate", "face", "image", "linalg", "models", "nn", "opencl", "pictures", "quantize", "registry"}
+)
 
 
 def __getattr__(name: str) -> Any:

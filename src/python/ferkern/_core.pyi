@@ -178,6 +178,7 @@ class Graph(metaclass=_NativeType):
         weights: dict[str, _Float32],
     ) -> None: ...
     def choose(self, output: str, kernel: str) -> None: ...
+    def quantize(self, value: str, scale: float, zero_point: int) -> None: ...
 
 class Session(metaclass=_NativeType):
     def __init__(self, graph: Graph, output: str, output_dims: Sequence[int], batch: int, threads: int) -> None: ...
@@ -202,6 +203,57 @@ def warp(
 def image_cost(
     op: str, image: Sequence[int], size: Sequence[int], method: str, count: int, is_float: bool
 ) -> tuple[float, float, float]: ...
+
+_Int8 = npt.NDArray[np.int8]
+_Clip = tuple[float, float]
+_Meaning = tuple[float, int]
+
+def conv2d_int8(
+    x: _UInt8,
+    w: _Int8,
+    multiplier: _Float32,
+    offset: _Float32,
+    zero_point: int,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    groups: int,
+    clip: _Clip,
+    residual: _UInt8 | None,
+    residual_multiplier: float,
+    planar: bool,
+) -> _UInt8: ...
+def depthwise_conv2d_int8(
+    x: _UInt8,
+    w: _Int8,
+    multiplier: _Float32,
+    offset: _Float32,
+    zero_point: int,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    clip: _Clip,
+) -> _UInt8: ...
+def dense_int8(
+    x: _UInt8, w: _Int8, multiplier: _Float32, offset: _Float32, zero_point: int, clip: _Clip, floats: bool
+) -> Any: ...
+def pool2d_int8(
+    x: _UInt8,
+    size: _Pair,
+    stride: _Pair | None,
+    padding: _Padding,
+    average: bool,
+    count_include_pad: bool,
+    x_means: _Meaning,
+    y_means: _Meaning,
+) -> _UInt8: ...
+def add_int8(
+    x1: _UInt8, x2: _UInt8, x1_means: _Meaning, x2_means: _Meaning, y_means: _Meaning, clip: _Clip
+) -> _UInt8: ...
+def lookup_int8(x: _UInt8, table: _UInt8) -> _UInt8: ...
+def concat_int8(xs: Sequence[_UInt8]) -> _UInt8: ...
+def quantize(x: _Float32, means: _Meaning, block: int) -> _UInt8: ...
+def dequantize(x: _UInt8, means: _Meaning, block: int) -> _Float32: ...
 
 _Uint8 = npt.NDArray[np.uint8]
 _Int32 = npt.NDArray[np.int32]

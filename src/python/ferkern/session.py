@@ -66,7 +66,9 @@ class Session:
     device
         ``"cpu"``.
     precision
-        ``"float32"``.
+        ``"float32"``, or ``"int8"``: layers on bytes between which values stay bytes, with the scales that
+        `ferkern.quantize.calibrate` found. What has no such layer (softmax, local response normalisation, L2 pooling,
+        batch normalisation by itself) runs in float32 between two changes of form, which `kernels` shows.
     batch
         Inputs that memory is booked for; a larger call is cut into pieces of this size.
     threads
@@ -95,8 +97,13 @@ class Session:
     ) -> None:
         if device != "cpu":
             raise ValueError(f"device must be 'cpu' for whole networks, is {device!r}")
-        if precision != "float32":
-            raise ValueError(f"precision must be 'float32', is {precision!r}")
+        if precision not in ("float32", "int8"):
+            raise ValueError(f"precision must be 'float32' or 'int8', is {precision!r}")
+        if precision == "int8" and not network.quantization:
+            raise ValueError(
+                f"precision 'int8': network {network.name!r} is not calibrated; "
+                "ferkern.quantize.calibrate(network, images) gives one that is"
+            )
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be from 1 to 1024, is {threads}")
         if batch < 1:
@@ -108,6 +115,10 @@ class Session:
             graph.add(node.op, list(node.inputs), node.output, node.attributes, weights)
         for output, kernel in (kernels or {}).items():
             graph.choose(output, kernel)
+        if precision == "int8":
+            for value in network.quantization.keys() & shapes.keys():
+                q = network.quantization[value]
+                graph.quantize(value, q.scale, q.zero_point)
         self.name = network.name
         self.batch = batch
         self.input_shape: tuple[int, ...] = tuple(network.input_shape)

@@ -29,8 +29,8 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("depthwise_int8", rows);
 
-constexpr std::int64_t slack = 128; // loads of four pixels may reach past the last
-constexpr int step_bytes = 64;      // of weights for sixteen channels
+constexpr std::int64_t slack = 128;
+constexpr int step_bytes = 64; // of weights for sixteen channels
 constexpr std::int64_t most_terms = 1 << 16;
 
 std::int64_t reach(int size, int dilation) { return std::int64_t(size - 1) * dilation + 1; }
@@ -61,7 +61,8 @@ Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requa
     check_requantization(r, shape.oc);
     const std::int64_t width = std::int64_t(shape.ow - 1) * shape.stride_w + reach(shape.kw, shape.dilation_w);
     const std::int64_t height = std::int64_t(shape.oh - 1) * shape.stride_h + reach(shape.kh, shape.dilation_h);
-    padded_ = shape.pad_top > 0 || shape.pad_left > 0 || width > shape.iw || height > shape.ih;
+    // Loads of four pixels may reach past the last: into scratch, not into what another layer owns.
+    padded_ = row_->quads || shape.pad_top > 0 || shape.pad_left > 0 || width > shape.iw || height > shape.ih;
     width_ = padded_ ? width : shape.iw;
     if (padded_) {
         const std::int64_t rows_of_band = ceil_div(shape.oh, bands_);

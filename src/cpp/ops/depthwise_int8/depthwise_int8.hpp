@@ -37,7 +37,7 @@ class Plan {
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return booking_; }
 
-    // x and y hold `images` <= shape.n images; 64 bytes behind x may be read (not used). Allocates nothing.
+    // x and y hold `images` <= shape.n images. Allocates nothing.
     void run(const std::uint8_t* x, std::uint8_t* y, int images, Scratch& scratch) const;
 
   private:

@@ -19,7 +19,7 @@ from ferkern.models.shapes import infer_node, node_multiply_adds
 if TYPE_CHECKING:
     from ferkern.session import Session
 
-__all__ = ["CLASSES", "Network", "Node", "Shape"]
+__all__ = ["CLASSES", "Network", "Node", "Quantization", "Shape"]
 
 CLASSES: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Class order of every network for expressions, that of FER-2013."""
@@ -52,6 +52,16 @@ class Node:
     weights: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """What a byte q of a value means: ``scale * (q - zero_point)``."""
+
+    scale: float
+    """Positive."""
+    zero_point: int
+    """The byte that stands for 0: 0 to 255."""
+
+
 @dataclass
 class Network:
     """A network: nodes in topological order, weights, and what goes in and comes out.
@@ -74,6 +84,8 @@ class Network:
         Meaning of the outputs, in order.
     metadata
         Facts for the card, text to text.
+    quantization
+        Value name to what its bytes mean, from `ferkern.quantize.calibrate`; empty where nobody calibrated.
     """
 
     name: str
@@ -85,6 +97,7 @@ class Network:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = CLASSES
     metadata: dict[str, str] = field(default_factory=dict)
+    quantization: dict[str, Quantization] = field(default_factory=dict)
 
     def infer_shapes(self) -> dict[str, Shape]:
         """Shape of every value, without the batch.
@@ -143,12 +156,24 @@ class Network:
         if self.preprocessing:
             check_preprocessing(self.preprocessing, self.input_shape)
         shapes = self.infer_shapes()
+        self._check_quantization(shapes)
         out = shapes[self.output]
         if self.classes and out != (len(self.classes),):
             raise ModelError(
                 f"network {self.name!r}: output {self.output!r} has shape {out}, "
                 f"but there are {len(self.classes)} classes"
             )
+
+    def _check_quantization(self, shapes: dict[str, Shape]) -> None:
+        for name, q in self.quantization.items():
+            if name not in shapes:
+                raise ModelError(f"network {self.name!r}: quantization of {name!r}, which is no value of it")
+            if type(q.scale) not in (int, float) or not 1e-30 <= q.scale <= 1e30:
+                raise ModelError(f"network {self.name!r}: scale of {name!r} must be in 1e-30..1e30, is {q.scale!r}")
+            if type(q.zero_point) is not int or not 0 <= q.zero_point <= 255:
+                raise ModelError(
+                    f"network {self.name!r}: zero_point of {name!r} must be in 0..255, is {q.zero_point!r}"
+                )
 
     def multiply_adds(self) -> int:
         """Multiply-adds of convolutions and dense layers for one input (the rest is folded or small)."""
@@ -200,6 +225,8 @@ class Network:
         body = Network(
             f"{self.name}.front", self.input, self.input_shape, value, front, {}, dict(self.preprocessing), ()
         )
+        body.quantization = _of_values(self.quantization, body, {})
+        head.quantization = _of_values(self.quantization, head, {entrance: value})
         for part in (body, head):
             part.weights = {name: self.weights[name] for node in part.nodes for name in node.weights.values()}
             part.validate()
@@ -222,7 +249,7 @@ class Network:
         device
             Where it runs, such as ``"cpu"``.
         precision
-            ``"float32"``.
+            ``"float32"``, or ``"int8"`` for a network that `ferkern.quantize.calibrate` has seen.
         batch
             Largest number of inputs a call.
         threads
@@ -233,15 +260,21 @@ class Network:
         tune
             Choose the kernels of convolutions by measuring them in this network, instead of by estimated work. What was
             measured is remembered in the user's cache folder, by layer and machine (FERKERN_CACHE_DIR names another).
-            `kernels` goes before it.
+            `kernels` goes before it. Layers on bytes have one kernel each: there is nothing to measure.
         """
         from ferkern.session import Session
 
-        if tune:
+        if tune and precision == "float32":
             from ferkern.tune import tuned_kernels
 
             kernels = {**tuned_kernels(self, batch=batch, threads=threads), **(kernels or {})}
         return Session(self, device=device, precision=precision, batch=batch, threads=threads, kernels=kernels)
+
+
+def _of_values(quantization: dict[str, Quantization], part: Network, names: dict[str, str]) -> dict[str, Quantization]:
+    """What a part of a network keeps of it; `names`: values that have another name in the whole."""
+    inside = [part.input, *(node.output for node in part.nodes)]
+    return {name: quantization[names.get(name, name)] for name in inside if names.get(name, name) in quantization}
 
 
 def _made_from(nodes: list[Node], value: str, given: set[str]) -> list[Node]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ferkern.errors import ModelError
 from ferkern.models import tensors as tensor_file
-from ferkern.models.network import Network, Node
+from ferkern.models.network import Network, Node, Quantization
 from ferkern.models.tensors import short
 
 __all__ = ["FORMAT_VERSION", "files", "load", "save", "shipped"]
@@ -97,6 +97,12 @@ def save(network: Network, path: str | os.PathLike[str], dtype: str = "float16")
             "preprocessing": network.preprocessing,
             "classes": list(network.classes),
             "card": network.metadata,
+            # Only where there is one: files of networks that were never calibrated keep their bytes.
+            **(
+                {"quantization": {k: [q.scale, q.zero_point] for k, q in network.quantization.items()}}
+                if network.quantization
+                else {}
+            ),
         },
         allow_nan=False,
     )
@@ -178,7 +184,20 @@ def _read_graph(metadata: dict[str, Any]) -> Network:
         preprocessing=_field(graph, "preprocessing", dict),
         classes=tuple(_texts("classes", _field(graph, "classes", list))),
         metadata=_text_map("card", _field(graph, "card", dict)),
+        quantization=_read_quantization(graph.get("quantization", {})),
     )
+
+
+def _read_quantization(values: Any) -> dict[str, Quantization]:
+    if not isinstance(values, dict):
+        raise ModelError(f"graph: quantization must be a dict, is {short(values)}")
+    found = {}
+    for name, value in values.items():
+        pair = isinstance(value, list) and len(value) == 2
+        if not pair or type(value[0]) not in (int, float) or type(value[1]) is not int:
+            raise ModelError(f"quantization of {short(name)}: must be a scale and a zero point, is {short(value)}")
+        found[name] = Quantization(float(value[0]), value[1])
+    return found
 
 
 def _read_node(index: int, value: Any) -> Node:
