@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -261,6 +263,15 @@ def test_filters_remember_their_plans_and_choices_are_kept(rng):
         sums = oracle.sign(w).sum(axis=(1, 2, 3)).astype(np.float32)
         np.testing.assert_array_equal(y[0, :, 0, 0], sums * filters.alpha)
     np.testing.assert_array_equal(nn.binary_conv2d(x, filters, **options), expected)
+
+
+def test_filters_are_copied_and_pickled_without_their_plans(rng):
+    x, w, options = make(rng, (1, 40, 6, 6, 8, (3, 3), 1, 1))
+    filters = nn.binarize(w)
+    expected = nn.binary_conv2d(x, filters, **options)
+    for other in (copy.deepcopy(filters), pickle.loads(pickle.dumps(filters))):
+        assert other.shape == filters.shape
+        np.testing.assert_array_equal(nn.binary_conv2d(x, other, **options), expected)
 
 
 def test_filters_cannot_be_changed_behind_their_plans(rng):

@@ -33,6 +33,7 @@ template <int PLANES> FK_INLINE void pack_some(const float* x, int64_t channel_s
         FK_UNROLL
         for (int c = 0; c < PLANES; ++c) {
             const float* from = x + c * channel_step + p;
+            __builtin_prefetch(from + PLANES * channel_step); // the planes that come next; past the last it does no harm
             const vf values = p + VL <= pixels ? load(from) : load_n(from, pixels - p);
             bits = select_i(lt(values, zero()), bits | splat_i(static_cast<int32_t>(1U << (channel + c))), bits);
         }

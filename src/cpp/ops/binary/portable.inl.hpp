@@ -11,7 +11,7 @@ namespace {
 constexpr int group = 32; // filters of a tile, the row's block
 constexpr int vectors = 4;
 constexpr int most_steps = 31; // 31 * 8 < 256
-typedef uint32_t u32x4 __attribute__((vector_size(16)));
+using u32x4 [[gnu::vector_size(16)]] = uint32_t;
 
 FK_INLINE u32x4 bytes_of(u32x4 v) {
     v = v - ((v >> 1) & 0x55555555U);

@@ -66,13 +66,13 @@ void machine_xor_popcount(const MachineLeaf& a) {
     Bits w = all(0x7654321);
     for (int64_t step = 0; step < a.steps; ++step) {
         FK_UNROLL
-        for (int i = 0; i < chains; ++i) {
+        for (Bits& chain : sum) {
             hide(x);
-            sum[i] = add_differing(sum[i], x, w);
+            chain = add_differing(chain, x, w);
         }
     }
-    for (int i = 0; i < chains; ++i) {
-        hide(sum[i]);
+    for (Bits& chain : sum) {
+        hide(chain);
     }
 }
 

@@ -50,6 +50,9 @@ class BinaryFilters:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
+    def __reduce__(self) -> tuple[type[BinaryFilters], tuple[Words, Float32, int, bool]]:
+        return BinaryFilters, (self.bits, self.alpha, self.channels, self.is_dense)  # plans belong to this process
+
     @property
     def shape(self) -> tuple[int, ...]:
         """That of the weights: (O, C, KH, KW), or (O, I) of a fully connected layer."""
