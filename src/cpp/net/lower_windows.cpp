@@ -73,8 +73,18 @@ void lower_conv2d(Planner& planner, const Node& node) {
         layer->place_in(planner.joined_channels(node.output));
     }
     const int block = layer->block();
-    add_convolution(planner, node, "conv2d", layer, {layer->planar() ? 1 : block, block}, {shape.oc, shape.oh, shape.ow},
-                    conv2d::cost(one_image(shape)));
+    const Blocks blocks{layer->planar() ? 1 : block, block};
+    Cost cost = conv2d::cost(one_image(shape));
+    const Node* pool = planner.pool_after(node);
+    if (pool != nullptr && layer->pool_pairs()) {
+        planner.fused(*pool);
+        Node both = node;
+        both.output = pool->output;
+        cost.bytes_written /= 4;
+        add_convolution(planner, both, "conv2d", layer, blocks, {shape.oc, shape.oh / 2, shape.ow / 2}, cost);
+        return;
+    }
+    add_convolution(planner, node, "conv2d", layer, blocks, {shape.oc, shape.oh, shape.ow}, cost);
 }
 
 template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {

@@ -91,6 +91,21 @@ void Planner::find_joined() {
     }
 }
 
+const Node* Planner::pool_after(const Node& node) const {
+    const auto reads = [&](const Node& other) {
+        return other.residual == node.output || std::count(other.inputs.begin(), other.inputs.end(), node.output) > 0;
+    };
+    const auto first = std::find_if(graph_.nodes.begin(), graph_.nodes.end(), reads);
+    if (node.residual >= 0 || node.output == graph_.output || first == graph_.nodes.end() || first->op != "max_pool2d" ||
+        std::any_of(first + 1, graph_.nodes.end(), reads)) {
+        return nullptr;
+    }
+    const std::vector<std::int64_t> two{2, 2};
+    const bool pairs = first->integers("size", 2) == two && first->integers("stride", 2, 1) == two &&
+                       first->integers("padding", 4, 0) == std::vector<std::int64_t>(4, 0);
+    return pairs ? &*first : nullptr;
+}
+
 std::int64_t Planner::joined_channels(int value) const {
     const auto part = parts_.find(value);
     return part != parts_.end() ? joined_channels_.at(part->second.joined) : 0;
@@ -272,6 +287,9 @@ Program plan(Graph graph, int batch, int threads) {
         const Node& node = graph.nodes[i];
         if (i == tail) {
             planner.end_portions();
+        }
+        if (planner.is_fused(node)) {
+            continue;
         }
         const auto lowering = lowerings().find(node.op);
         if (lowering == lowerings().end()) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "net/graph.hpp"
 #include "net/program.hpp"
@@ -55,6 +56,12 @@ class Planner {
     const Quantization& quantization(int value) const;
     const Graph& graph() const { return graph_; }
 
+    // The 2 x 2 maximum pooling with stride 2 that alone reads what a node makes; null where there is none. `fused` says that
+    // the node's own step makes the pool's value.
+    const Node* pool_after(const Node& node) const;
+    void fused(const Node& pool) { fused_.insert(pool.output); }
+    bool is_fused(const Node& node) const { return fused_.contains(node.output); }
+
     void step(const Node& node, const std::vector<int>& reads, int writes, const Cost& cost,
               std::function<void(const Frame&)> run);
     void book(const ScratchBooking& booking) { booking_.book(booking.bytes_per_thread); }
@@ -86,6 +93,7 @@ class Planner {
     std::map<std::pair<int, int>, int> buffer_of_;     // (value, block) -> buffer
     std::map<int, Dims> images_;                       // what is stored as bytes, as images
     std::vector<Buffer> buffers_;
+    std::set<int> fused_; // values
     std::vector<Step> steps_;
     int portion_steps_ = -1;        // -1: all so far
     std::int64_t largest_step_ = 0; // floats that a step of a portion reads and writes

@@ -35,6 +35,9 @@ static inline __attribute__((noinline)) vf activate_slow(vf x, int kind, float a
     }
 }
 
+// The larger of two. NaN stays: max() gives its second operand where one is NaN, so one in a stays, and one in b is chosen.
+FK_INLINE vf max_or_nan(vf a, vf b) { return select(eq(b, b), max(b, a), b); }
+
 FK_INLINE vf activate(vf x, int kind, float alpha) {
     if (kind == FK_ACTIVATION_NONE) {
         return x;

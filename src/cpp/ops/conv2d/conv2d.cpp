@@ -64,6 +64,8 @@ double work(const KernelRow& row, const Shape& s, PlanFor use) {
 
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
 constexpr std::int64_t band_bytes = 192 * 1024;
+// Blocks of filters that a kernel takes at once, at most.
+constexpr int most_blocks = 4;
 // Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
 constexpr std::int64_t flat_pixels = 84;
 
@@ -159,45 +161,58 @@ void Plan::pack(const float* w, const float* bias) {
     }
 }
 
+bool Plan::pool_pairs() {
+    if (row_->block == 1 || shape_.oh < 2 || shape_.ow < 2) {
+        return false;
+    }
+    pooled_ = true;
+    if (!winograd_) {
+        divide_work();
+    }
+    return true;
+}
+
 void Plan::divide_work() {
     const Shape& s = shape_;
     const std::int64_t reach_h = std::int64_t(s.kh - 1) * s.dilation_h + 1;
     const std::int64_t width = std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1;
     const std::int64_t height = std::int64_t(s.oh - 1) * s.stride_h + reach_h;
     padded_ = s.pad_top > 0 || s.pad_left > 0 || height > s.ih || width > s.iw;
-    flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw;
-    const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh;
+    flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw && !pooled_;
+    const int step = pooled_ ? 2 : 1; // rows of sums for a row of y
+    const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh / step;
     const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * 4, s.n) : 1;
     std::int64_t rows_per_band = std::max<std::int64_t>(1, units / std::max<std::int64_t>(1, wanted));
     if (!flat_) {
         const std::int64_t channels = planar_x_ ? s.ic / s.groups : round_up(s.ic / s.groups, row_->block);
         const std::int64_t row_bytes = width * channels * 4;
         const std::int64_t fitting = (band_bytes / std::max<std::int64_t>(1, row_bytes) - reach_h) / s.stride_h + 1;
-        rows_per_band = std::clamp<std::int64_t>(fitting, 1, rows_per_band);
-        if (padded_) {
-            booking_.book(((rows_per_band - 1) * s.stride_h + reach_h) * row_bytes);
-        }
+        rows_per_band = std::clamp<std::int64_t>(fitting / step, 1, rows_per_band);
+        padded_floats_ = padded_ ? round_up(((rows_per_band * step - 1) * s.stride_h + reach_h) * row_bytes / 4, 16) : 0;
+        const std::int64_t rows_of_blocks = pooled_ ? 2 * std::int64_t(s.ow) * most_blocks * row_->block : 0;
+        booking_.book(4 * (padded_floats_ + rows_of_blocks));
     }
     bands_ = static_cast<int>(ceil_div(units, rows_per_band));
 }
 
 void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
     if (winograd_) {
-        winograd_->run(x, y, residual, images, y_channels_, scratch);
+        winograd_->run(x, y, residual, images, {.channels = y_channels_, .pooled = pooled_}, scratch);
         return;
     }
     const Shape& s = shape_;
     const std::int64_t x_channels = planar_x_ ? s.ic : round_up(s.ic, row_->block);
     const std::int64_t x_image = x_channels * s.ih * s.iw;
     const std::int64_t r_image = round_up(s.oc, row_->block) * s.oh * s.ow;
-    const std::int64_t y_image = round_up(y_channels_, row_->block) * s.oh * s.ow;
-    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh;
+    const int step = pooled_ ? 2 : 1;
+    const std::int64_t y_image = round_up(y_channels_, row_->block) * (s.oh / step) * (s.ow / step);
+    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh / step;
     parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
         const float* r = residual != nullptr ? residual + image * r_image : nullptr;
         if (flat_) {
             run_flat(x + image * x_image, y + image * y_image, r, begin, end);
         } else {
-            run_band(x + image * x_image, y + image * y_image, r, begin, end, padded_ ? scratch.slot<float>(slot) : nullptr);
+            run_band(x + image * x_image, y + image * y_image, r, begin, end, scratch.slot<float>(slot));
         }
     });
 }
@@ -225,38 +240,45 @@ void Plan::copy_padded(const float* x, int group, int first_row, int rows, float
     }
 }
 
-void Plan::run_band(const float* x, float* y, const float* residual, int begin, int end, float* padded) const {
+void Plan::run_band(const float* x, float* y, const float* residual, int begin, int end, float* scratch) const {
     const Shape& s = shape_;
     const int block = row_->block;
     const std::int64_t pixel = planar_x_ ? 1 : block;
     const int ic = s.ic / s.groups;
     const int oc_blocks = static_cast<int>(ceil_div(s.oc / s.groups, block));
-    const int in_rows = (end - begin - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
-    const int first_row = begin * s.stride_h - s.pad_top;
+    const int step = pooled_ ? 2 : 1;
+    const int rows = (end - begin) * step;
+    const int in_rows = (rows - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+    const int first_row = begin * step * s.stride_h - s.pad_top;
     const std::int64_t width = padded_ ? std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1 : s.iw;
     const std::int64_t height = padded_ ? in_rows : s.ih;
     const std::int64_t w_group = std::int64_t(oc_blocks) * block * ic * s.kh * s.kw;
-    const std::int64_t y_block = std::int64_t(s.oh) * s.ow * block;
+    const std::int64_t row_of_y = std::int64_t(s.ow / step) * block;
+    const std::int64_t y_block = s.oh / step * row_of_y;
+    const std::int64_t row_of_sums = std::int64_t(s.ow) * block;
     for (int group = 0; group < s.groups; ++group) {
         const std::int64_t planes = planar_x_ ? ic : ceil_div(ic, block);
         const float* from = x + (group * planes * s.ih + first_row) * s.iw * pixel;
         if (padded_) {
-            copy_padded(x, group, first_row, in_rows, padded);
-            from = padded;
+            copy_padded(x, group, first_row, in_rows, scratch);
+            from = scratch;
         }
-        const std::int64_t y_at = group * oc_blocks * y_block + std::int64_t(begin) * s.ow * block;
+        const std::int64_t y_at = group * oc_blocks * y_block + begin * row_of_y;
         row_->function.direct(Conv2dLeaf{.x = from,
                                          .w = weights_.data() + group * w_group,
                                          .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
                                          .residual = residual != nullptr ? residual + y_at : nullptr,
-                                         .y = y + y_at,
+                                         .y = pooled_ ? scratch + padded_floats_ : y + y_at,
+                                         .pooled = pooled_ ? y + y_at : nullptr,
                                          .x_row = width * pixel,
                                          .x_block = width * height * (planar_x_ ? block : pixel),
                                          .channel_step = planar_x_ ? width * height : 1,
                                          .pixel_step = pixel,
-                                         .y_row = std::int64_t(s.ow) * block,
-                                         .y_block = y_block,
-                                         .rows = end - begin,
+                                         .y_row = row_of_sums,
+                                         .y_block = pooled_ ? 2 * row_of_sums : y_block,
+                                         .pooled_row = row_of_y,
+                                         .pooled_block = y_block,
+                                         .rows = rows,
                                          .ow = s.ow,
                                          .ic = ic,
                                          .oc_blocks = oc_blocks,
@@ -305,12 +327,15 @@ void Plan::run_group(int group, const float* x, std::int64_t x_block, float* y, 
                                          .bias = bias_.data() + group * oc_blocks * block,
                                          .residual = residual != nullptr ? residual + first * block : nullptr,
                                          .y = y + first * block,
+                                         .pooled = nullptr,
                                          .x_row = 0,
                                          .x_block = x_block,
                                          .channel_step = planar_x_ ? x_block / block : 1,
                                          .pixel_step = pixel,
                                          .y_row = 0,
                                          .y_block = y_block,
+                                         .pooled_row = 0,
+                                         .pooled_block = 0,
                                          .rows = 1,
                                          .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
                                          .ic = ic,

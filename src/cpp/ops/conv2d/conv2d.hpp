@@ -52,6 +52,9 @@ class Plan {
     ScratchBooking scratch() const { return booking_; }
     // y is a part of a tensor of that many channels: its images lie so far apart. (A residual does not.)
     void place_in(std::int64_t channels) { y_channels_ = channels; }
+    // y takes the maxima of 2 x 2 outputs side by side, an odd last row or column left out; there is then no residual. False
+    // where the kernel does not do it.
+    bool pool_pairs();
 
     // x, y (and residual, like y; may be null) hold `images` <= shape.n images in the plan's layout. Allocates nothing.
     void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
@@ -65,7 +68,7 @@ class Plan {
   private:
     void pack(const float* w, const float* bias);
     void divide_work();
-    void run_band(const float* x, float* y, const float* residual, int begin, int end, float* padded) const;
+    void run_band(const float* x, float* y, const float* residual, int begin, int end, float* scratch) const;
     void run_flat(const float* x, float* y, const float* residual, int begin, int end) const;
     void run_group(int group, const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
                    std::int64_t pixels) const;
@@ -78,7 +81,9 @@ class Plan {
     bool flat_ = false;   // 1 x 1, stride 1: the image is one long row
     bool padded_ = false; // rows are copied into scratch with their zeros
     std::int64_t y_channels_ = 0;
-    int bands_ = 1; // pieces that an image's rows (or pixels) are cut into
+    bool pooled_ = false;
+    std::int64_t padded_floats_ = 0; // scratch of a band's padded rows; the rows that are pooled stand behind them
+    int bands_ = 1;                  // pieces that an image's rows (or pixels) are cut into
     Tensor<float> weights_;
     Tensor<float> bias_;
     std::optional<Winograd> winograd_;

@@ -118,6 +118,19 @@ template <int OCB, int STEP, int... OW> struct Tiles {
 template <int OCB, int STEP, int N, int... OW> struct UpTo : UpTo<OCB, STEP, N - 1, N, OW...> {};
 template <int OCB, int STEP, int... OW> struct UpTo<OCB, STEP, 0, OW...> : Tiles<OCB, STEP, OW...> {};
 
+// Maxima of 2 x 2 outputs of the two rows that stand in y, the odd column left out.
+void pool_rows(const Conv2dLeaf& a, int oc_block, int blocks, int row) {
+    for (int i = 0; i < blocks; ++i) {
+        const float* upper = a.y + i * a.y_block;
+        const float* lower = upper + a.y_row;
+        float* to = a.pooled + (oc_block + i) * a.pooled_block + row * a.pooled_row;
+        for (int j = 0; j < a.ow / 2; ++j, upper += 2 * VL, lower += 2 * VL) {
+            const vf above = max_or_nan(load(upper), load(upper + VL));
+            store(to + j * VL, max_or_nan(above, max_or_nan(load(lower), load(lower + VL))));
+        }
+    }
+}
+
 template <int OCB, int STEP, int WIDEST> void band(const Conv2dLeaf& a, int oc_block) {
     const int64_t w_block = static_cast<int64_t>(a.ic) * a.kh * a.kw * VL;
     const float* w = a.w + oc_block * w_block;
@@ -127,12 +140,15 @@ template <int OCB, int STEP, int WIDEST> void band(const Conv2dLeaf& a, int oc_b
     const int wide_tiles = a.ow - narrow * tiles; // this many are one pixel wider
     for (int row = 0; row < a.rows; ++row) {
         const float* x = a.x + row * a.stride_h * a.x_row;
-        int64_t y = oc_block * a.y_block + row * a.y_row;
+        int64_t y = a.pooled != nullptr ? (row & 1) * a.y_row : oc_block * a.y_block + row * a.y_row;
         for (int t = 0; t < tiles; ++t) {
             const int width = narrow + (t < wide_tiles ? 1 : 0);
             UpTo<OCB, STEP, WIDEST>::of[width - 1](a, x, w, bias, a.residual != nullptr ? a.residual + y : nullptr, a.y + y);
             x += width * pixel_distance<STEP>(a);
             y += width * VL;
+        }
+        if (a.pooled != nullptr && (row & 1) == 1) {
+            pool_rows(a, oc_block, OCB, row / 2);
         }
     }
 }

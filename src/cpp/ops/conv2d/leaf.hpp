@@ -19,8 +19,10 @@ struct Conv2dLeaf {
     const float* bias;     // [oc / B][B], never null
     const float* residual; // like y, added before the activation; may be null
     float* y;
+    float* pooled; // null, or where the maxima of 2 x 2 outputs go; y is then room for two rows of a pair of blocks
     int64_t x_row, x_block, channel_step, pixel_step;
     int64_t y_row, y_block; // y's pixel step is B
+    int64_t pooled_row, pooled_block;
     int rows, ow;
     int ic, oc_blocks;
     int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
@@ -43,6 +45,7 @@ struct WinogradLeaf {
     int tiles_x, tiles_image; // tiles in a row of an image, and in an image
     int first, count;         // this run
     int oc_step;              // blocks of outputs that are worked on together
+    bool pooled;              // y takes the maxima of 2 x 2 outputs
     int activation;
     float alpha;
 };

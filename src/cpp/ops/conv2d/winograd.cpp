@@ -119,11 +119,12 @@ void Winograd::pack(const float* w, const float* bias) {
     }
 }
 
-void Winograd::run(const float* x, float* y, const float* residual, int images, std::int64_t y_channels, Scratch& scratch) const {
+void Winograd::run(const float* x, float* y, const float* residual, int images, const Output& output, Scratch& scratch) const {
     const Shape& s = shape_;
     const std::int64_t tiles = std::int64_t(images) * tiles_image_;
     const std::int64_t x_block = std::int64_t(s.ih) * s.iw * lanes_;
-    const std::int64_t y_block = std::int64_t(s.oh) * s.ow * lanes_;
+    const std::int64_t r_block = std::int64_t(s.oh) * s.ow * lanes_;
+    const std::int64_t y_block = output.pooled ? std::int64_t(s.oh / 2) * (s.ow / 2) * lanes_ : r_block;
     const std::int64_t oc_blocks = ceil_div(s.oc, lanes_);
     const int threads =
         threads_for(static_cast<std::int64_t>(tiles * points_of(kernel_.tile) * s.ic * 2 * s.oc), flops_worth_a_thread, threads_);
@@ -137,9 +138,9 @@ void Winograd::run(const float* x, float* y, const float* residual, int images, 
                                       .scratch = scratch.slot<float>(slot),
                                       .x_image = ceil_div(s.ic, lanes_) * x_block,
                                       .x_block = x_block,
-                                      .y_image = ceil_div(y_channels, lanes_) * y_block,
+                                      .y_image = ceil_div(output.channels, lanes_) * y_block,
                                       .y_block = y_block,
-                                      .residual_image = oc_blocks * y_block,
+                                      .residual_image = oc_blocks * r_block,
                                       .ih = s.ih,
                                       .iw = s.iw,
                                       .oh = s.oh,
@@ -153,6 +154,7 @@ void Winograd::run(const float* x, float* y, const float* residual, int images, 
                                       .first = static_cast<int>(first),
                                       .count = static_cast<int>(std::min<std::int64_t>(run_, tiles - first)),
                                       .oc_step = oc_step,
+                                      .pooled = output.pooled,
                                       .activation = s.activation,
                                       .alpha = s.alpha});
     });

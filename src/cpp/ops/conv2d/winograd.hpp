@@ -23,8 +23,13 @@ class Winograd {
     Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, const float* w, const float* bias, int threads);
 
     const ScratchBooking& scratch() const { return booking_; }
-    // y's images are those of a tensor of y_channels.
-    void run(const float* x, float* y, const float* residual, int images, std::int64_t y_channels, Scratch& scratch) const;
+    // How y is taken: the channels of the tensor that its images are those of, and whether as maxima of 2 x 2 outputs (then
+    // there is no residual).
+    struct Output {
+        std::int64_t channels;
+        bool pooled;
+    };
+    void run(const float* x, float* y, const float* residual, int images, const Output& output, Scratch& scratch) const;
 
   private:
     void pack(const float* w, const float* bias);

@@ -108,6 +108,31 @@ template <int M> void take_tile(const WinogradLeaf& a, int tile, int tiles, int6
     }
 }
 
+// Maxima of 2 x 2 outputs of a tile; an odd last row or column is left out.
+template <int M>
+FK_INLINE void give_pooled(const WinogradLeaf& a, const TilePlace& at, int block, vf bias, const vf (&half)[M][M + 2]) {
+    const int64_t width = a.ow / 2;
+    float* to = a.y + at.image * a.y_image + block * a.y_block + (at.row / 2 * width + at.column / 2) * VL;
+    FK_UNROLL
+    for (int r = 0; r < M; r += 2) {
+        vf upper[M];
+        vf lower[M];
+        transform_output(half[r], upper);
+        transform_output(half[r + 1], lower);
+        FK_UNROLL
+        for (int q = 0; q < M; q += 2) {
+            if (at.row + r + 1 < a.oh && at.column + q + 1 < a.ow) {
+                vf v[4] = {upper[q] + bias, upper[q + 1] + bias, lower[q] + bias, lower[q + 1] + bias};
+                FK_UNROLL
+                for (int i = 0; i < 4; ++i) {
+                    v[i] = activate(v[i], a.activation, a.alpha);
+                }
+                store(to + (r / 2 * width + q / 2) * VL, max_or_nan(max_or_nan(v[0], v[1]), max_or_nan(v[2], v[3])));
+            }
+        }
+    }
+}
+
 // The outputs of one tile and one block from its products; what lies outside the image is dropped.
 template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int64_t point, const float* products) {
     constexpr int side = M + 2;
@@ -127,11 +152,15 @@ template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int6
         }
     }
     const TilePlace at = place_of(a, M, tile);
+    const vf bias = load(a.bias + static_cast<int64_t>(block) * VL);
+    if (a.pooled) {
+        give_pooled<M>(a, at, block, bias, half);
+        return;
+    }
     const int64_t first = block * a.y_block + (at.row * a.ow + at.column) * VL;
     float* y_image = a.y + at.image * a.y_image;
     const float* residual = a.residual != nullptr ? a.residual + at.image * a.residual_image : nullptr;
     const int64_t columns = a.ow - at.column;
-    const vf bias = load(a.bias + static_cast<int64_t>(block) * VL);
     FK_UNROLL
     for (int r = 0; r < M; ++r) {
         if (at.row + r < a.oh) {

@@ -5,13 +5,11 @@
 // clipping the window; only outputs at the left and right edge need that for columns.
 #pragma once
 
+#include "ops/epilogue.inl.hpp"
 #include "ops/pool/leaf.hpp"
 
 namespace fk::FK_ISA {
 namespace {
-
-// NaN stays: max() gives its second operand where one is NaN, so one in `most` stays, and one in x is put there.
-FK_INLINE vf max_or_nan(vf most, vf x) { return select(eq(x, x), max(x, most), x); }
 
 template <int KIND> FK_INLINE vf take(vf value, vf x) {
     return KIND == pool_max ? max_or_nan(value, x) : KIND == pool_average ? value + x : fma(x, x, value);
