@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/binary/leaf.hpp"
+#include "ops/binary/mask.inl.hpp"
 #include "ops/binary/transpose.inl.hpp"
 #include "ops/epilogue.inl.hpp"
 
@@ -110,7 +111,7 @@ FK_INLINE void store_bits(const BinaryLeaf& a, int filter, int first, int pixels
             for (int v = 0; v < 32; v += VL) {
                 const int at = filter + f + v;
                 const vi sum = sums(a, at, first + p, differing + p * group + f + v) * load_i(a.direction + at);
-                bits |= static_cast<uint32_t>(mask_bits(lt_i(sum, load_i(a.at_least + at)))) << v;
+                bits |= lane_bits(lt_i(sum, load_i(a.at_least + at))) << v;
             }
             to[f / 32] = bits;
         }

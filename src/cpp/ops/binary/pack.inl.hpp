@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ops/binary/leaf.hpp"
+#include "ops/binary/mask.inl.hpp"
 
 namespace fk::FK_ISA {
 namespace {
@@ -13,7 +14,7 @@ FK_INLINE uint32_t signs_in_row(const float* x, int channels) {
     uint32_t bits = 0;
     for (int c = 0; c < channels; c += VL) {
         const vf values = c + VL <= channels ? load(x + c) : load_n(x + c, channels - c);
-        bits |= static_cast<uint32_t>(mask_bits(lt(values, zero()))) << c;
+        bits |= lane_bits(lt(values, zero())) << c;
     }
     return bits;
 }
