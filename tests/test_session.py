@@ -209,7 +209,7 @@ def test_profile_covers_the_run(rng):
     ("options", "match"),
     [
         ({"device": "tpu"}, "device must be"),
-        ({"precision": "int4"}, "precision must be 'float32' or 'int8', is 'int4'"),
+        ({"precision": "int4"}, "precision must be 'float32', 'bfloat16' or 'int8', is 'int4'"),
         ({"batch": 0}, "batch must be at least 1, is 0"),
         ({"threads": 0}, "threads must be from 1 to 1024, is 0"),
     ],

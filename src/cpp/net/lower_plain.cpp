@@ -31,7 +31,8 @@ void lower_dense(Planner& planner, const Node& node) {
     const dense::Shape shape = dense::infer({.x = {planner.batch(), planner.dims(x)[0]},
                                              .w = {w.dims[0], w.dims[1]},
                                              .bias = bias_length(node),
-                                             .activation = node.activation});
+                                             .activation = node.activation,
+                                             .bfloat16 = node.number("bfloat16", 0) != 0});
     const auto layer = std::make_shared<dense::Plan>(shape, w.data.data(), bias_of(node), planner.threads());
     add_layer(planner, node, layer->op(), layer, {1, 1}, {shape.out}, dense::cost(one_image(shape)));
 }

@@ -4,7 +4,8 @@
 //
 //   VL                       floats in a vector: 4 (scalar: plain x86-64, or any machine), 8 (avx2), 16 (avx512)
 //   vf, vi, vm               float32, int32 and mask vectors
-//   load store load_n store_n splat zero gather prefetch  memory; _n touches only the first n lanes, the rest read as 0
+//   load (of bfloat16, too) store load_n store_n splat zero gather prefetch  memory; _n touches only the first n lanes, the rest
+//   read as 0
 //   + - * /  fma fnma min max sqrt abs select           fma(a, b, c) = a * b + c;  fnma(a, b, c) = c - a * b
 //   lt le gt ge eq ; to_int (towards zero) round_int to_float bits_float bits_int shl shr (arithmetic)
 //   load_u8, load_i8 (VL bytes -> int32), store_u8 (int32, saturated to 0..255)

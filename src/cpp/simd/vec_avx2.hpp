@@ -26,7 +26,12 @@ FK_INLINE vi splat_i(int32_t x) { return {_mm256_set1_epi32(x)}; }
 FK_INLINE vf zero() { return {_mm256_setzero_ps()}; }
 FK_INLINE vf load(const float* p) { return {_mm256_loadu_ps(p)}; }
 FK_INLINE void store(float* p, vf a) { _mm256_storeu_ps(p, a.v); }
-FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
+// Upper halves of floats.
+FK_INLINE vf load(const uint16_t* p) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))};
+}
+FK_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes(n))}; }
 FK_INLINE void store_n(float* p, vf a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
 FK_INLINE vi load_i(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }

@@ -24,7 +24,12 @@ FK_INLINE vi splat_i(int32_t x) { return {_mm512_set1_epi32(x)}; }
 FK_INLINE vf zero() { return {_mm512_setzero_ps()}; }
 FK_INLINE vf load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FK_INLINE void store(float* p, vf a) { _mm512_storeu_ps(p, a.v); }
-FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
+// Upper halves of floats.
+FK_INLINE vf load(const uint16_t* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+FK_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
 FK_INLINE void store_n(float* p, vf a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 FK_INLINE vi load_i(const int32_t* p) { return {_mm512_loadu_si512(p)}; }

@@ -27,7 +27,17 @@ FK_INLINE vf load(const float* p) {
     return r;
 }
 FK_INLINE void store(float* p, vf a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
-FK_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
+// Upper halves of floats.
+FK_INLINE vf load(const uint16_t* p) {
+    vi bits;
+    for (int i = 0; i < VL; ++i) {
+        bits.v[i] = static_cast<int32_t>(static_cast<uint32_t>(p[i]) << 16);
+    }
+    vf r;
+    __builtin_memcpy(&r.v, &bits.v, sizeof r.v);
+    return r;
+}
+FK_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 FK_INLINE vf load_n(const float* p, int n) {
     vf r = zero();
     for (int i = 0; i < n; ++i) {

@@ -56,6 +56,10 @@ class Ledger:
         return "\n".join(lines)
 
 
+# Weights of a dense layer that do not stay in a second-level cache beside everything else.
+_BOUND_BY_MEMORY = 256 * 1024
+
+
 class Session:
     """A network planned for one device, precision, batch size and number of threads.
 
@@ -66,7 +70,9 @@ class Session:
     device
         ``"cpu"``.
     precision
-        ``"float32"``, or ``"int8"``: layers on bytes between which values stay bytes, with the scales that
+        ``"float32"``; ``"bfloat16"``: the same, but weights of dense layers that are bound by memory (256 KiB and more)
+        are rounded to bfloat16, half the bytes, while sums stay float32; ``"int8"``: layers on bytes between which
+        values stay bytes, with the scales that
         `ferkern.quantize.calibrate` found. What has no such layer (softmax, local response normalisation, L2 pooling,
         batch normalisation by itself) runs in float32 between two changes of form, which `kernels` shows.
     batch
@@ -97,8 +103,8 @@ class Session:
     ) -> None:
         if device != "cpu":
             raise ValueError(f"device must be 'cpu' for whole networks, is {device!r}")
-        if precision not in ("float32", "int8"):
-            raise ValueError(f"precision must be 'float32' or 'int8', is {precision!r}")
+        if precision not in ("float32", "bfloat16", "int8"):
+            raise ValueError(f"precision must be 'float32', 'bfloat16' or 'int8', is {precision!r}")
         if precision == "int8" and not network.quantization:
             raise ValueError(
                 f"precision 'int8': network {network.name!r} is not calibrated; "
@@ -112,7 +118,10 @@ class Session:
         graph = _core.Graph(network.name, network.input, list(network.input_shape))
         for node in network.nodes:
             weights = {role: network.weights[name] for role, name in node.weights.items()}
-            graph.add(node.op, list(node.inputs), node.output, node.attributes, weights)
+            attributes = dict(node.attributes)
+            if precision == "bfloat16" and node.op == "dense" and weights["w"].nbytes >= _BOUND_BY_MEMORY:
+                attributes["bfloat16"] = 1
+            graph.add(node.op, list(node.inputs), node.output, attributes, weights)
         for output, kernel in (kernels or {}).items():
             graph.choose(output, kernel)
         if precision == "int8":

@@ -1,5 +1,10 @@
 #include "ops/dense/dense.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <vector>
+
 #include "base/threads.hpp"
 #include "ops/dims.hpp"
 #include "ops/split.hpp"
@@ -43,12 +48,22 @@ Shape infer(const Params& p) {
             .in = checked_int(in, "inputs"),
             .out = checked_int(out, "outputs"),
             .activation = p.activation.kind,
-            .alpha = p.activation.alpha};
+            .alpha = p.activation.alpha,
+            .bfloat16 = p.bfloat16};
+}
+
+float round_bfloat16(float x) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    if (!std::isfinite(x)) {
+        return std::isnan(x) ? std::bit_cast<float>((bits | 0x400000U) & 0xffff0000U) : x;
+    }
+    const auto nearest = std::bit_cast<float>((bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U);
+    return std::isfinite(nearest) ? nearest : std::bit_cast<float>(bits & 0xffff0000U);
 }
 
 Cost cost(const Shape& s) {
     return {.flops = 2 * double(s.n) * s.in * s.out,
-            .bytes_read = 4 * (double(s.n) * s.in + double(s.out) * s.in + s.out),
+            .bytes_read = 4 * (double(s.n) * s.in + s.out) + (s.bfloat16 ? 2 : 4) * double(s.out) * s.in,
             .bytes_written = 4 * double(s.n) * s.out};
 }
 
@@ -56,6 +71,12 @@ Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) :
     if (wants_product(shape)) {
         const gemm::Shape product{
             .m = shape.n, .n = shape.out, .k = shape.in, .activation = shape.activation, .alpha = shape.alpha};
+        if (shape.bfloat16) { // the same weights, whatever the batch
+            std::vector<float> rounded(w, w + std::int64_t(shape.out) * shape.in);
+            std::transform(rounded.begin(), rounded.end(), rounded.begin(), &round_bfloat16);
+            product_.emplace(product, rounded.data(), shape.in, true, bias, threads);
+            return;
+        }
         product_.emplace(product, w, shape.in, true, bias, threads);
         return;
     }
@@ -66,16 +87,23 @@ Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) :
 void Plan::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
     const int block = row_->block;
-    weights_ = Tensor<float>(round_up(s.out, block) * s.in);
+    const std::int64_t size = round_up(s.out, block) * s.in;
+    weights_ = Tensor<float>(s.bfloat16 ? 0 : size);
+    weights16_ = Tensor<std::uint16_t>(s.bfloat16 ? size : 0);
     bias_ = Tensor<float>(round_up(s.out, block));
-    float* to = weights_.data();
+    std::int64_t to = 0;
     for (int o0 = 0; o0 < s.out; o0 += dense_group * block) {
         const int outputs = std::min(dense_group * block, s.out - o0);
         const std::int64_t width = round_up(outputs, block);
         for (int o = 0; o < outputs; ++o) {
             const float* from = w + std::int64_t(o0 + o) * s.in;
             for (int i = 0; i < s.in; ++i) {
-                to[i * width + o] = from[i];
+                if (s.bfloat16) {
+                    weights16_[to + i * width + o] =
+                        static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bfloat16(from[i])) >> 16);
+                } else {
+                    weights_[to + i * width + o] = from[i];
+                }
             }
         }
         to += width * s.in;
@@ -94,12 +122,13 @@ void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
     const int block = row_->block;
     const int per_group = dense_group * block;
     const int groups = static_cast<int>(ceil_div(s.out, per_group));
-    const int threads = threads_for(4 * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
+    const int threads = threads_for((s.bfloat16 ? 2 : 4) * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
     parallel_for(groups, threads, [&](int group, int) {
         const int first = group * per_group;
         const int outputs = std::min(per_group, s.out - first);
         row_->function(DenseLeaf{.x = x,
-                                 .w = weights_.data() + std::int64_t(first) * s.in,
+                                 .w = s.bfloat16 ? nullptr : weights_.data() + std::int64_t(first) * s.in,
+                                 .w16 = s.bfloat16 ? weights16_.data() + std::int64_t(first) * s.in : nullptr,
                                  .bias = bias_.data() + first,
                                  .y = y + first,
                                  .ldx = s.in,

@@ -11,7 +11,8 @@ constexpr int dense_group = 8;
 struct DenseLeaf {
     const float* x;
     const float* w;
-    const float* bias; // [vectors][B], never null
+    const uint16_t* w16; // not null: the weights, as the upper halves of floats (bfloat16), instead of w
+    const float* bias;   // [vectors][B], never null
     float* y;
     int64_t ldx, ldy;
     int rows, in;

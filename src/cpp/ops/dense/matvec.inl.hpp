@@ -18,7 +18,7 @@ template <int ROWS> constexpr int widest() { return ROWS == 1 ? 8 : FK_ISA_LEVEL
 // 4 KiB only.
 constexpr int steps_ahead = 8;
 
-template <int ROWS, int V> void tile(const DenseLeaf& a, const float* x, int first, float* y) {
+template <class W, int ROWS, int V> void tile(const DenseLeaf& a, const W* weights, const float* x, int first, float* y) {
     vf acc[ROWS][V];
     FK_UNROLL
     for (int v = 0; v < V; ++v) {
@@ -29,7 +29,7 @@ template <int ROWS, int V> void tile(const DenseLeaf& a, const float* x, int fir
         }
     }
     const int64_t step = static_cast<int64_t>(a.vectors) * VL;
-    const float* w = a.w + first * VL;
+    const W* w = weights + first * VL;
     for (int64_t i = 0; i < a.in; ++i, w += step) {
         vf xv[ROWS];
         FK_UNROLL
@@ -61,18 +61,35 @@ template <int ROWS, int V> void tile(const DenseLeaf& a, const float* x, int fir
     }
 }
 
-using Tile = void (*)(const DenseLeaf&, const float*, int, float*);
-template <int ROWS, int... V> struct Tiles {
-    static constexpr Tile of[] = {&tile<ROWS, V>...};
+template <class W> using Tile = void (*)(const DenseLeaf&, const W*, const float*, int, float*);
+template <class W, int ROWS, int... V> struct Tiles {
+    static constexpr Tile<W> of[] = {&tile<W, ROWS, V>...};
 };
-template <int ROWS, int N, int... V> struct UpTo : UpTo<ROWS, N - 1, N, V...> {};
-template <int ROWS, int... V> struct UpTo<ROWS, 0, V...> : Tiles<ROWS, V...> {};
+template <class W, int ROWS, int N, int... V> struct UpTo : UpTo<W, ROWS, N - 1, N, V...> {};
+template <class W, int ROWS, int... V> struct UpTo<W, ROWS, 0, V...> : Tiles<W, ROWS, V...> {};
 
-template <int ROWS> void rows(const DenseLeaf& a, int row) {
+template <class W, int ROWS> void rows(const DenseLeaf& a, const W* weights, int row) {
     constexpr int most = widest<ROWS>();
     for (int first = 0; first < a.vectors; first += most) {
         const int vectors = a.vectors - first < most ? a.vectors - first : most;
-        UpTo<ROWS, most>::of[vectors - 1](a, a.x + row * a.ldx, first, a.y + row * a.ldy);
+        UpTo<W, ROWS, most>::of[vectors - 1](a, weights, a.x + row * a.ldx, first, a.y + row * a.ldy);
+    }
+}
+
+template <class W> void all_rows(const DenseLeaf& a, const W* weights) {
+    int row = 0;
+    for (; row + 4 <= a.rows; row += 4) {
+        rows<W, 4>(a, weights, row);
+    }
+    switch (a.rows - row) {
+    case 3:
+        return rows<W, 3>(a, weights, row);
+    case 2:
+        return rows<W, 2>(a, weights, row);
+    case 1:
+        return rows<W, 1>(a, weights, row);
+    default:
+        return;
     }
 }
 
@@ -80,19 +97,10 @@ template <int ROWS> void rows(const DenseLeaf& a, int row) {
 
 void dense_matvec(const DenseLeaf& a);
 void dense_matvec(const DenseLeaf& a) {
-    int row = 0;
-    for (; row + 4 <= a.rows; row += 4) {
-        rows<4>(a, row);
-    }
-    switch (a.rows - row) {
-    case 3:
-        return rows<3>(a, row);
-    case 2:
-        return rows<2>(a, row);
-    case 1:
-        return rows<1>(a, row);
-    default:
-        return;
+    if (a.w16 != nullptr) {
+        all_rows(a, a.w16);
+    } else {
+        all_rows(a, a.w);
     }
 }
 

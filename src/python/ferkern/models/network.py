@@ -249,7 +249,8 @@ class Network:
         device
             Where it runs, such as ``"cpu"``.
         precision
-            ``"float32"``, or ``"int8"`` for a network that `ferkern.quantize.calibrate` has seen.
+            ``"float32"``, ``"bfloat16"`` (weights of large dense layers), or ``"int8"`` for a network that
+            `ferkern.quantize.calibrate` has seen.
         batch
             Largest number of inputs a call.
         threads
