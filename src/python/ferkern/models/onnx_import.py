@@ -159,8 +159,10 @@ class _Import:
     def conv(self, node: Any, a: dict[str, Any]) -> None:
         source, extra = self._padded(node.input[0])
         w, b = self._weight(node, 1, "the filter"), self._constant(node, 2)
-        if w.ndim != 4:
-            raise ModelError(f"the filter has shape {list(w.shape)}, expected [OC, IC / group, KH, KW]")
+        if w.ndim != 4 or list(a.get("kernel_shape", w.shape[2:])) != list(w.shape[2:]):
+            kernel = a.get("kernel_shape", ["KH", "KW"])
+            expected = f"[OC, IC / group, {', '.join(map(str, kernel))}]"
+            raise ModelError(f"the filter has shape {list(w.shape)}, expected {expected}")
         if len(self._shape(source)) == 1:  # behind a global pool: an image of one pixel
             if w.shape[2:] != (1, 1) or a.get("group", 1) != 1:
                 raise ModelError(f"a {w.shape[2]}x{w.shape[3]} filter on an image of one pixel")
@@ -207,8 +209,9 @@ class _Import:
 
     def _pads(self, a: dict[str, Any], source: str, size: Any, stride: list[int], dilation: list[int]) -> list[int]:
         """Top, bottom, left, right."""
-        if len(self._shape(source)) != 3 or len(stride) != 2 or len(dilation) != 2 or min(stride) < 1:
-            raise ModelError(f"strides {stride}, dilations {dilation} on {self._shape(source)}, expected an image")
+        if len(self._shape(source)) != 3 or len(stride) != 2 or len(dilation) != 2 or min([*stride, *dilation]) < 1:
+            what = "an image, and two strides and dilations of at least 1"
+            raise ModelError(f"strides {stride}, dilations {dilation} on {self._shape(source)}, expected {what}")
         kind = a.get("auto_pad", b"NOTSET").decode()
         if kind in ("NOTSET", "VALID"):
             top, left, bottom, right = a.get("pads", [0, 0, 0, 0]) if kind == "NOTSET" else [0, 0, 0, 0]
