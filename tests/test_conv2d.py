@@ -70,7 +70,7 @@ def make(rng, case):
 def bound(x, w, b, row=None, **options):
     """Tolerance of each output: the same convolution of magnitudes, times the error factor of its length."""
     if row is not None and row.name.startswith("winograd"):
-        return winograd.bound(x, w, b, m=int(row.name.removeprefix("winograd")), padding=options.get("padding", 0))
+        return winograd.bound(row.name, x, w, b, padding=options.get("padding", 0))
     magnitude = oracle.conv2d(np.abs(x), np.abs(w), np.abs(b), **options)
     return tolerance.dot(w[0].size, magnitude)
 
@@ -84,7 +84,9 @@ def test_against_oracle(row, forced, guarded, rng, case):
     expected = oracle.conv2d(x, w, b, **options)
     lanes = {"scalar": 4, "avx2": 8}.get(row.isa, 16)
     split = row.name == "direct" and groups > 1 and (x.shape[1] // groups % lanes or w.shape[0] // groups % lanes)
-    if split or (row.name.startswith("winograd") and not winograd.fits(w.shape[2:], stride, dilation, groups)):
+    if split or (
+        row.name.startswith("winograd") and not winograd.fits(row.name, w.shape[2:], stride, dilation, groups)
+    ):
         with pytest.raises(ValueError, match=f"no kernel named '{row.name}'"), forced(row):
             nn.conv2d(x, w, b, **options)
         return
@@ -98,18 +100,21 @@ def test_against_oracle(row, forced, guarded, rng, case):
 @pytest.mark.op("conv2d")
 @pytest.mark.parametrize("size", EDGES)
 def test_edge_sizes(row, forced, rng, size):
+    k = winograd.FORMS.get(row.name, (0, 3))[1]
+    p = k // 2
     for c, h, w, o in ((size, 3, 4, 2), (2, size, 3, 3), (2, 3, size, 3), (3, 4, 5, size)):
-        case = (1, c, h, w, o, (3, 3), 1, 1, 1, 1)
+        case = (1, c, h, w, o, (k, k), 1, p, 1, 1)
         x, weights, b = make(rng, case)
         with forced(row):
-            y = nn.conv2d(x, weights, b, padding=1)
-        assert (np.abs(y - oracle.conv2d(x, weights, b, padding=1)) <= bound(x, weights, b, row, padding=1)).all()
+            y = nn.conv2d(x, weights, b, padding=p)
+        assert (np.abs(y - oracle.conv2d(x, weights, b, padding=p)) <= bound(x, weights, b, row, padding=p)).all()
 
 
 @pytest.mark.op("conv2d")
 @pytest.mark.parametrize("kind", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "hard_swish", "silu", "elu"])
 def test_activations(row, forced, rng, kind):
-    x, w, b = make(rng, (1, 5, 6, 6, 7, (3, 3), 1, 0, 1, 1))
+    k = winograd.FORMS.get(row.name, (0, 3))[1]
+    x, w, b = make(rng, (1, 5, 6, 6, 7, (k, k), 1, 0, 1, 1))
     plain = bound(x, w, b, row)
     expected = oracle.conv2d(x, w, b, activation=kind)
     with forced(row):

@@ -79,6 +79,9 @@ void bind_device(py::module_& m) {
     m.def("conv2d_shape", &conv2d_shape, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"),
           py::arg("dilation"), py::arg("groups"), py::arg("activation"), py::arg("alpha"));
     m.def("conv2d_device_kernel", &conv2d_device_kernel, py::arg("shape"), py::arg("target"));
+    m.def(
+        "conv2d_kernels", [](const py::array& record) { return conv2d::kernel_names(conv2d_shape_in(record)); },
+        py::arg("shape"));
     m.def("conv2d_cost", &conv2d_cost, py::arg("shape"));
     m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("inputs"));
     m.def("dense_float32", &dense_float32, py::arg("array"), py::arg("name"), py::arg("shape"));

@@ -10,7 +10,6 @@ import numpy as np
 
 from ferkern import _core, cache
 from ferkern.models.network import Node, Shape
-from ferkern.registry import kernels
 
 if TYPE_CHECKING:
     from ferkern.models.network import Network
@@ -42,28 +41,27 @@ def tuned_kernels(network: Network, *, batch: int, threads: int | None) -> dict[
         Output of the convolution's node to the kernel's name, for `Network.plan`'s ``kernels``.
     """
     shapes = network.infer_shapes()
-    layers = {n.output: _key(n, network, shapes, batch, threads) for n in network.nodes if _has_choice(n, network)}
+    choices = {n.output: _names(n, network, shapes, batch) for n in network.nodes if n.op == "conv2d"}
+    choices = {output: names for output, names in choices.items() if len(names) > 1}
+    layers = {n.output: _key(n, network, shapes, batch, threads) for n in network.nodes if n.output in choices}
     known = _known()
-    missing = [output for output, key in layers.items() if key not in known]
+    known = {o: known[key] for o, key in layers.items() if known.get(key) in choices[o]}
+    missing = {output: names for output, names in choices.items() if output not in known}
     if missing:
-        best = _measure(network, missing, batch, threads)
-        known.update({layers[output]: name for output, name in best.items()})
-        cache.write_json(FILE, {"machine": _machine(), "layers": {**_known(), **known}})
-    return {output: known[key] for output, key in layers.items() if key in known}
+        known.update(_measure(network, missing, batch, threads))
+        measured = {layers[output]: name for output, name in known.items()}
+        cache.write_json(FILE, {"machine": _machine(), "layers": {**_known(), **measured}})
+    return known
 
 
-def _has_choice(node: Node, network: Network) -> bool:
-    """Whether more than one kernel can serve the node: a 3 x 3 convolution with stride 1."""
-    if node.op != "conv2d":
-        return False
+def _names(node: Node, network: Network, shapes: dict[str, Shape], batch: int) -> list[str]:
+    """Names of the kernels that can serve a convolution."""
     a, w = node.attributes, network.weights[node.weights["w"]]
-    plain = list(a.get("stride", [1, 1])) == [1, 1] and list(a.get("dilation", [1, 1])) == [1, 1]
-    return plain and a.get("groups", 1) == 1 and w.shape[2:] == (3, 3)
-
-
-def _names() -> list[str]:
-    """Names of the kernels that can serve such a layer, but for the reference."""
-    return sorted({row.name for row in kernels("conv2d") if row.isa == "scalar"} - {"reference"})
+    x = np.broadcast_to(np.float32(0), (batch, *shapes[node.inputs[0]]))
+    stride, dilation = (tuple(a.get(name, (1, 1))) for name in ("stride", "dilation"))
+    padding, groups = a.get("padding", [0, 0, 0, 0]), a.get("groups", 1)
+    shape = _core.conv2d_shape(x, w, None, stride, padding, dilation, groups, None, None)
+    return _core.conv2d_kernels(shape)
 
 
 def _machine() -> dict[str, str]:
@@ -76,25 +74,25 @@ def _key(node: Node, network: Network, shapes: dict[str, Shape], batch: int, thr
     return json.dumps([size, node.attributes.get("padding", [0, 0, 0, 0]), used, _core.get_choice()[0]])
 
 
-def _known() -> dict[str, str]:
-    """Layers measured on this processor."""
-    stored: Any = cache.read_json(FILE)
+def _known() -> dict[str, Any]:
+    """Kernel by layer, as measured on this processor."""
+    stored = cache.read_json(FILE)
     if not isinstance(stored, dict) or stored.get("machine") != _machine():
         return {}
-    layers, names = stored.get("layers"), _names()
-    return {str(key): name for key, name in layers.items() if name in names} if isinstance(layers, dict) else {}
+    layers = stored.get("layers")
+    return layers if isinstance(layers, dict) else {}
 
 
-def _measure(network: Network, outputs: list[str], batch: int, threads: int | None) -> dict[str, str]:
+def _measure(network: Network, choices: dict[str, list[str]], batch: int, threads: int | None) -> dict[str, str]:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, *network.input_shape)).astype(np.float32)
-    plans = {
-        name: network.plan(batch=batch, threads=threads, kernels=dict.fromkeys(outputs, name)) for name in _names()
-    }
-    least = {output: dict.fromkeys(plans, math.inf) for output in outputs}
+    most = max(len(names) for names in choices.values())
+    tried = [{o: names[min(i, len(names) - 1)] for o, names in choices.items()} for i in range(most)]
+    plans = [network.plan(batch=batch, threads=threads, kernels=names) for names in tried]
+    least = {output: dict.fromkeys(names, math.inf) for output, names in choices.items()}
     for _ in range(_ROUNDS):
-        for name, session in plans.items():
+        for names, session in zip(tried, plans, strict=True):
             for output, row in zip(session.layers, session.profile(x)[1].rows, strict=True):
                 if output in least:
-                    least[output][name] = min(least[output][name], row.seconds)
+                    least[output][names[output]] = min(least[output][names[output]], row.seconds)
     return {output: min(times, key=times.__getitem__) for output, times in least.items()}

@@ -12,7 +12,7 @@ namespace fk {
     namespace isa {                                                                                                              \
     void function(const Conv2dLeaf&);                                                                                            \
     }
-#define FK_WINOGRAD(isa, name, function, tile, eligible, block)                                                                  \
+#define FK_WINOGRAD(isa, name, function, tile, window, block)                                                                    \
     namespace isa {                                                                                                              \
     void function(const WinogradLeaf&);                                                                                          \
     }
@@ -31,8 +31,8 @@ template <int B> bool whole_blocks(const Shape& s) {
 
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, {.direct = &isa::function}, &eligible, block},
-#define FK_WINOGRAD(isa, name, function, tile, eligible, block)                                                                  \
-    {Isa::isa, name, {nullptr, &isa::function, tile}, &eligible, block},
+#define FK_WINOGRAD(isa, name, function, tile, window, block)                                                                    \
+    {Isa::isa, name, {nullptr, &isa::function, tile, window}, &winograd_fits<window>, block},
 #include "ops/conv2d/kernels.inc"
 #undef FK_WINOGRAD
 #undef FK_KERNEL
@@ -41,7 +41,7 @@ const Registration registration = register_rows("conv2d", rows);
 
 const std::array device_rows = std::to_array<DeviceRow<Shape>>({
 #define FK_KERNEL(isa, name, function, eligible, block)
-#define FK_WINOGRAD(isa, name, function, tile, eligible, block)
+#define FK_WINOGRAD(isa, name, function, tile, window, block)
 #define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
 #include "ops/conv2d/kernels.inc"
 #undef FK_DEVICE_KERNEL
@@ -57,9 +57,9 @@ double work(const KernelRow& row, const Shape& s, PlanFor use) {
         // The reference computes one output at a time.
         return direct_work(s, lanes) * 16 / lanes;
     }
-    const int points = (row.function.tile + 2) * (row.function.tile + 2);
-    const double packing = use == PlanFor::one_call ? 2.0 * points * s.ic * s.oc : 0.0;
-    return (winograd_work(s, lanes, row.function.tile) + packing) * 16 / lanes;
+    const int side = row.function.tile + row.function.window - 1;
+    const double packing = use == PlanFor::one_call ? 2.0 * side * side * s.ic * s.oc : 0.0;
+    return (winograd_work(s, lanes, row.function) + packing) * 16 / lanes;
 }
 
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
@@ -113,6 +113,17 @@ Cost cost(const Shape& s) {
     return {.flops = 2 * outputs * channels * s.kh * s.kw,
             .bytes_read = 4 * (double(s.n) * s.ic * s.ih * s.iw + weights + s.oc),
             .bytes_written = 4 * outputs};
+}
+
+std::vector<std::string> kernel_names(const Shape& shape) {
+    const KernelRow& best = choose_row("conv2d", rows, shape);
+    std::vector<std::string> names;
+    for (const KernelRow& row : rows) {
+        if (row.isa == best.isa && row.block > 1 && row.eligible(shape)) {
+            names.emplace_back(row.name);
+        }
+    }
+    return names;
 }
 
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {

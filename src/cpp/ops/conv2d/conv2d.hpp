@@ -34,6 +34,8 @@ struct Params {
 // The only judge of shapes. Throws ValueError with the numbers.
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// Names of the rows that can serve a shape on the best instruction set that does, the reference apart.
+std::vector<std::string> kernel_names(const Shape& shape);
 // The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 

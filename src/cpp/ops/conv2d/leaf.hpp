@@ -31,7 +31,8 @@ struct Conv2dLeaf {
 };
 
 // What a Winograd kernel is given: a run of tiles of m x m outputs, counted through all images row by row. Weights are
-// transformed: [point][oc / 2B][ic][2][B] (as above) with (m + 2)^2 points; the input is blocked and not padded.
+// transformed: [point][oc / 2B][ic][2][B] (as above) with side^2 points, side = m + window - 1; the input is blocked and not
+// padded.
 struct WinogradLeaf {
     const float* x;
     const float* w;
@@ -56,9 +57,9 @@ struct WinogradLeaf {
     return (blocks * tiles + 1) * lanes;
 }
 // Scratch of a run of `tiles` tiles: transformed inputs and products.
-[[maybe_unused]] static constexpr int64_t winograd_floats(int m, int64_t ic_blocks, int64_t oc_step, int64_t tiles,
+[[maybe_unused]] static constexpr int64_t winograd_floats(int side, int64_t ic_blocks, int64_t oc_step, int64_t tiles,
                                                           int64_t lanes) {
-    return (m + 2) * (m + 2) * (winograd_point(ic_blocks, tiles, lanes) + winograd_point(oc_step, tiles, lanes));
+    return side * side * (winograd_point(ic_blocks, tiles, lanes) + winograd_point(oc_step, tiles, lanes));
 }
 
 // Where the weights of block `block` of `blocks` stand at one step of the sum of `steps`.
@@ -68,11 +69,12 @@ struct WinogradLeaf {
     return alone ? (block * steps + step) * lanes : ((block & ~int64_t{1}) * steps + 2 * step + (block & 1)) * lanes;
 }
 
-// A row of the list: one of the two forms. `tile` is Winograd's m.
+// A row of the list: one of the two forms. `tile` is Winograd's m, `window` the side of the window that it serves.
 struct Conv2dKernel {
     void (*direct)(const Conv2dLeaf&) = nullptr;
     void (*winograd)(const WinogradLeaf&) = nullptr;
     int tile = 0;
+    int window = 0;
 };
 
 } // namespace fk

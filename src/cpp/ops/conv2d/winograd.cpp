@@ -1,7 +1,7 @@
 #include "ops/conv2d/winograd.hpp"
 
 #include <algorithm>
-#include <array>
+#include <numeric>
 #include <vector>
 
 #include "base/threads.hpp"
@@ -16,13 +16,21 @@ constexpr int oc_step = 8;
 constexpr std::int64_t input_bytes = 384 * 1024;
 constexpr std::int64_t longest_run = 42; // 3 tiles of 14 pixels of the product
 constexpr std::int64_t shortest_run = 4;
+constexpr std::int64_t shortest_far_run = 28;
+constexpr double far_weights = 4e6;
 
-int points_of(int tile) { return (tile + 2) * (tile + 2); }
+int side_of(const Conv2dKernel& kernel) { return kernel.tile + kernel.window - 1; }
+
+int points_of(const Conv2dKernel& kernel) { return side_of(kernel) * side_of(kernel); }
 
 std::int64_t tiles_of(const Shape& s, int tile) { return ceil_div(s.oh, tile) * ceil_div(s.ow, tile); }
 
-std::int64_t run_of(std::int64_t tiles, std::int64_t ic, int tile, int threads) {
-    std::int64_t run = std::clamp(input_bytes / (points_of(tile) * ic * 4), shortest_run, longest_run);
+// Tiles of a run. Weights that do not stay in a second-level cache are read once a run: longer runs are worth more than
+// transformed inputs that stay there (each point's are read once for every eight blocks of outputs).
+std::int64_t run_of(const Shape& s, std::int64_t tiles, int points, int threads) {
+    const bool far = 4.0 * points * s.ic * s.oc > far_weights;
+    std::int64_t run =
+        std::clamp(input_bytes / (std::int64_t(points) * s.ic * 4), far ? shortest_far_run : shortest_run, longest_run);
     if (run > 14) {
         run -= run % 14;
     }
@@ -31,18 +39,25 @@ std::int64_t run_of(std::int64_t tiles, std::int64_t ic, int tile, int threads) 
     return ceil_div(tiles, runs);
 }
 
-// G of m + 2 rows and 3 columns.
-using Row = std::array<double, 3>;
-std::vector<Row> weight_transform(int tile) {
-    if (tile == 2) {
-        return {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+// G: at each point a, 1, a, a^2, ... over the product of its distances from the others (with B^T as in the kernel), and the
+// last weight at infinity.
+std::vector<std::vector<double>> weight_transform(const Conv2dKernel& kernel) {
+    struct Point {
+        double at, scale;
+    };
+    const std::vector<Point> points =
+        side_of(kernel) == 4 ? std::vector<Point>{{0, 1}, {1, 0.5}, {-1, 0.5}}
+                             : std::vector<Point>{{0, 1.0 / 4}, {1, -1.0 / 6}, {-1, -1.0 / 6}, {2, 1.0 / 24}, {-2, 1.0 / 24}};
+    const auto window = static_cast<std::size_t>(kernel.window);
+    std::vector<std::vector<double>> rows;
+    for (const Point& point : points) {
+        std::vector<double>& row = rows.emplace_back(window, point.scale);
+        for (std::size_t i = 1; i < window; ++i) {
+            row[i] = row[i - 1] * point.at;
+        }
     }
-    return {{1.0 / 4, 0, 0},
-            {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-            {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-            {1.0 / 24, 1.0 / 12, 1.0 / 6},
-            {1.0 / 24, -1.0 / 12, 1.0 / 6},
-            {0, 0, 1}};
+    rows.emplace_back(window, 0.0).back() = 1;
+    return rows;
 }
 
 // Cycles to stream weights, at one vector FMA a cycle: 24 bytes a cycle from the third-level cache, 6 from memory.
@@ -55,11 +70,6 @@ double streaming(double bytes, double passes) {
 
 } // namespace
 
-bool winograd_fits(const Shape& s) {
-    return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 &&
-           s.groups == 1;
-}
-
 double direct_work(const Shape& s, int lanes) {
     const double blocks = double(ceil_div(s.oc / s.groups, lanes)) * s.groups;
     const double weights = blocks * lanes * (double(s.ic) / s.groups) * s.kh * s.kw * 4;
@@ -67,16 +77,16 @@ double direct_work(const Shape& s, int lanes) {
     return std::max(products, streaming(weights, s.n));
 }
 
-double winograd_work(const Shape& s, int lanes, int tile) {
+double winograd_work(const Shape& s, int lanes, const Conv2dKernel& kernel) {
     const double blocks_in = double(ceil_div(s.ic, lanes));
     const double blocks_out = double(ceil_div(s.oc, lanes));
-    const std::int64_t tiles = s.n * tiles_of(s, tile);
-    const std::int64_t run = run_of(tiles, s.ic, tile, 1);
-    const int points = points_of(tile);
+    const int points = points_of(kernel);
+    const std::int64_t tiles = s.n * tiles_of(s, kernel.tile);
+    const std::int64_t run = run_of(s, tiles, points, 1);
     const double products = double(tiles) * points * s.ic * blocks_out;
     const double weights = double(points) * s.ic * blocks_out * lanes * 4;
     // Sums and stores of one block's transforms: 2 stores a point, two cycles each, and the sums beside them.
-    const double transforms = double(tiles) * (blocks_in * (tile == 2 ? 80 : 220) + blocks_out * (tile == 2 ? 60 : 180));
+    const double transforms = double(tiles) * (blocks_in * (points == 16 ? 80 : 220) + blocks_out * (points == 16 ? 60 : 180));
     // A run of few tiles leaves the products bound by the loads of the weights.
     const double narrow = run < 6 ? 6.0 / double(run) : 1.0;
     return std::max(products * narrow, streaming(weights, double(ceil_div(tiles, run)))) * 1.05 + transforms;
@@ -85,37 +95,41 @@ double winograd_work(const Shape& s, int lanes, int tile) {
 Winograd::Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, const float* w, const float* bias, int threads)
     : shape_(shape), kernel_(kernel), lanes_(lanes), threads_(threads),
       tiles_x_(static_cast<int>(ceil_div(shape.ow, kernel.tile))), tiles_image_(static_cast<int>(tiles_of(shape, kernel.tile))),
-      run_(static_cast<int>(run_of(std::int64_t(shape.n) * tiles_image_, shape.ic, kernel.tile, threads))) {
+      run_(static_cast<int>(run_of(shape, std::int64_t(shape.n) * tiles_image_, points_of(kernel), threads))) {
     pack(w, bias);
-    booking_.book(4 * winograd_floats(kernel.tile, ceil_div(shape.ic, lanes), oc_step, run_, lanes));
+    booking_.book(4 * winograd_floats(side_of(kernel), ceil_div(shape.ic, lanes), oc_step, run_, lanes));
 }
 
 // Transformed in double precision.
 void Winograd::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
     const std::int64_t blocks = ceil_div(s.oc, lanes_);
-    const std::vector<Row> g = weight_transform(kernel_.tile);
+    const std::vector<std::vector<double>> g = weight_transform(kernel_);
     const std::size_t side = g.size();
+    const auto window = static_cast<std::size_t>(kernel_.window);
     const std::int64_t point = blocks * s.ic * lanes_;
-    weights_ = Tensor<float>(point * points_of(kernel_.tile));
+    weights_ = Tensor<float>(point * points_of(kernel_));
     bias_ = Tensor<float>(blocks * lanes_);
+    std::vector<double> half(window);
     for (std::int64_t o = 0; o < s.oc; ++o) {
         for (std::int64_t c = 0; c < s.ic; ++c) {
-            const float* from = w + (o * s.ic + c) * 9;
+            const float* from = w + (o * s.ic + c) * kernel_.window * kernel_.window;
             float* to = weights_.data() + weight_offset(o / lanes_, blocks, c, s.ic, lanes_) + o % lanes_;
             for (std::size_t r = 0; r < side; ++r) {
-                double half[3];
-                for (std::size_t q = 0; q < 3; ++q) {
-                    half[q] = g[r][0] * from[q] + g[r][1] * from[3 + q] + g[r][2] * from[6 + q];
+                for (std::size_t q = 0; q < window; ++q) {
+                    half[q] = 0;
+                    for (std::size_t p = 0; p < window; ++p) {
+                        half[q] += g[r][p] * from[p * window + q];
+                    }
                 }
                 for (std::size_t q = 0; q < side; ++q, to += point) {
-                    *to = static_cast<float>(half[0] * g[q][0] + half[1] * g[q][1] + half[2] * g[q][2]);
+                    *to = static_cast<float>(std::inner_product(half.begin(), half.end(), g[q].begin(), 0.0));
                 }
             }
         }
     }
     if (bias != nullptr) {
-        std::copy(bias, bias + s.oc, bias_.data());
+        std::copy_n(bias, s.oc, bias_.data());
     }
 }
 
@@ -127,7 +141,7 @@ void Winograd::run(const float* x, float* y, const float* residual, int images, 
     const std::int64_t y_block = output.pooled ? std::int64_t(s.oh / 2) * (s.ow / 2) * lanes_ : r_block;
     const std::int64_t oc_blocks = ceil_div(s.oc, lanes_);
     const int threads =
-        threads_for(static_cast<std::int64_t>(tiles * points_of(kernel_.tile) * s.ic * 2 * s.oc), flops_worth_a_thread, threads_);
+        threads_for(static_cast<std::int64_t>(tiles * points_of(kernel_) * s.ic * 2 * s.oc), flops_worth_a_thread, threads_);
     parallel_for(static_cast<int>(ceil_div(tiles, run_)), threads, [&](int task, int slot) {
         const std::int64_t first = std::int64_t(task) * run_;
         kernel_.winograd(WinogradLeaf{.x = x,

@@ -10,16 +10,19 @@ namespace fk::conv2d {
 
 using Shape = fk_conv2d_shape;
 
-// 3 x 3, stride 1, no dilation, one group.
-bool winograd_fits(const Shape& shape);
-// Work of the direct kernel and of F(tile x tile, 3 x 3), in fused multiply-adds of vectors of `lanes` floats; memory
+// WINDOW x WINDOW, stride 1, no dilation, one group.
+template <int WINDOW> bool winograd_fits(const Shape& s) {
+    return s.kh == WINDOW && s.kw == WINDOW && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 &&
+           s.groups == 1;
+}
+// Work of the direct kernel and of a Winograd kernel, in fused multiply-adds of vectors of `lanes` floats; memory
 // traffic of the weights is counted as what could be computed meanwhile.
 double direct_work(const Shape& shape, int lanes);
-double winograd_work(const Shape& shape, int lanes, int tile);
+double winograd_work(const Shape& shape, int lanes, const Conv2dKernel& kernel);
 
 class Winograd {
   public:
-    // Transforms w [oc, ic, 3, 3] (dense); bias [oc] may be null.
+    // Transforms w [oc, ic, window, window] (dense); bias [oc] may be null.
     Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, const float* w, const float* bias, int threads);
 
     const ScratchBooking& scratch() const { return booking_; }

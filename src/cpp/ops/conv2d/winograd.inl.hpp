@@ -1,11 +1,12 @@
-// Winograd's minimal filtering for 3 x 3 windows, F(m x m, 3 x 3) (Lavin and Gray 2016, sections 4.1 to 4.3):
+// Winograd's minimal filtering, F(m x m, k x k) (Lavin and Gray 2016, sections 4.1 to 4.3):
 //
-//   Y = A^T [ sum_c (G g_c G^T) . (B^T d_c B) ] A      d: (m + 2)^2 inputs, g: 3 x 3, Y: m x m
+//   Y = A^T [ sum_c (G g_c G^T) . (B^T d_c B) ] A      d: side x side inputs, side = m + k - 1, g: k x k, Y: m x m
 //
-// at the points 0, 1, -1 (m = 2) and 0, 1, -1, 2, -2 (m = 4), and infinity. An output takes 4 (m = 2) or 2.25 (m = 4)
-// multiplications a channel instead of 9; the products over c are (m + 2)^2 matrix products, done by the direct kernel's
-// tiles. Physics (64 to 64 channels, m = 4, a tile of 16 outputs, in vectors of 16): 9,216 FMA of products, 4 x 144 sums
-// and 4 x 72 stores for the inputs, 4 x 110 and 4 x 40 for the outputs: 15 % on top of a quarter of the work.
+// at the points 0, 1, -1 (side 4) and 0, 1, -1, 2, -2 (side 6), and infinity; B depends on the points alone. An output takes
+// 4 (m = 2, k = 3) or 2.25 (m = 4, k = 3) multiplications a channel instead of 9, and 9 (m = 2, k = 5) instead of 25; the
+// products over c are side^2 matrix products, done by the direct kernel's tiles. Physics (64 to 64 channels, m = 4, a tile of 16
+// outputs, in vectors of 16): 9,216 FMA of products, 4 x 144 sums and 4 x 72 stores for the inputs, 4 x 110 and 4 x 40 for the
+// outputs: 15 % on top of a quarter of the work.
 //
 // Error: |y - exact| <= u (ic + k) A^T [ sum_c (|G| |g| |G|^T) . (|B|^T |d| |B|) ] A in magnitudes, k counting the
 // roundings of the three transforms (tests/tolerance.py). Values that are not finite spread over their tile.
@@ -42,6 +43,10 @@ FK_INLINE void transform_output(const vf (&m)[4], vf (&y)[2]) {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] - m[3];
 }
+FK_INLINE void transform_output(const vf (&m)[6], vf (&y)[2]) {
+    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    y[1] = fma(splat(2.0F), m[3] - m[4], m[1] - m[2]) + m[5];
+}
 FK_INLINE void transform_output(const vf (&m)[6], vf (&y)[4]) {
     const vf s1 = m[1] + m[2];
     const vf d1 = m[1] - m[2];
@@ -64,8 +69,8 @@ FK_INLINE TilePlace place_of(const WinogradLeaf& a, int m, int tile) {
 alignas(64) constexpr float outside[VL] = {};
 
 // The inputs of one tile, all channel blocks; point p of block b goes to v[p * point + b * tiles * VL].
-template <int M> void take_tile(const WinogradLeaf& a, int tile, int tiles, int64_t point, float* v) {
-    constexpr int side = M + 2;
+template <int M, int K> void take_tile(const WinogradLeaf& a, int tile, int tiles, int64_t point, float* v) {
+    constexpr int side = M + K - 1;
     const TilePlace at = place_of(a, M, tile);
     const int64_t top = at.row - a.pad_top;
     const int64_t left = at.column - a.pad_left;
@@ -109,8 +114,8 @@ template <int M> void take_tile(const WinogradLeaf& a, int tile, int tiles, int6
 }
 
 // Maxima of 2 x 2 outputs of a tile; an odd last row or column is left out.
-template <int M>
-FK_INLINE void give_pooled(const WinogradLeaf& a, const TilePlace& at, int block, vf bias, const vf (&half)[M][M + 2]) {
+template <int M, int SIDE>
+FK_INLINE void give_pooled(const WinogradLeaf& a, const TilePlace& at, int block, vf bias, const vf (&half)[M][SIDE]) {
     const int64_t width = a.ow / 2;
     float* to = a.y + at.image * a.y_image + block * a.y_block + (at.row / 2 * width + at.column / 2) * VL;
     FK_UNROLL
@@ -134,8 +139,8 @@ FK_INLINE void give_pooled(const WinogradLeaf& a, const TilePlace& at, int block
 }
 
 // The outputs of one tile and one block from its products; what lies outside the image is dropped.
-template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int64_t point, const float* products) {
-    constexpr int side = M + 2;
+template <int M, int K> void give_tile(const WinogradLeaf& a, int tile, int block, int64_t point, const float* products) {
+    constexpr int side = M + K - 1;
     vf half[M][side];
     FK_UNROLL
     for (int q = 0; q < side; ++q) {
@@ -154,7 +159,7 @@ template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int6
     const TilePlace at = place_of(a, M, tile);
     const vf bias = load(a.bias + static_cast<int64_t>(block) * VL);
     if (a.pooled) {
-        give_pooled<M>(a, at, block, bias, half);
+        give_pooled<M, side>(a, at, block, bias, half);
         return;
     }
     const int64_t first = block * a.y_block + (at.row * a.ow + at.column) * VL;
@@ -180,15 +185,15 @@ template <int M> void give_tile(const WinogradLeaf& a, int tile, int block, int6
 
 alignas(64) constexpr float no_bias[8 * VL] = {};
 
-template <int M> void winograd(const WinogradLeaf& a) {
-    constexpr int points = (M + 2) * (M + 2);
+template <int M, int K> void winograd(const WinogradLeaf& a) {
+    constexpr int points = (M + K - 1) * (M + K - 1);
     const int64_t run = static_cast<int64_t>(a.count) * VL;
     const int64_t v_point = winograd_point((a.ic + VL - 1) / VL, a.count, VL);
     const int64_t m_point = winograd_point(a.oc_step, a.count, VL);
     float* v = a.scratch;
     float* products = v + points * v_point;
     for (int t = 0; t < a.count; ++t) {
-        take_tile<M>(a, a.first + t, a.count, v_point, v + static_cast<int64_t>(t) * VL);
+        take_tile<M, K>(a, a.first + t, a.count, v_point, v + static_cast<int64_t>(t) * VL);
     }
     const int64_t w_block = static_cast<int64_t>(a.ic) * VL;
     Conv2dLeaf product{};
@@ -210,7 +215,7 @@ template <int M> void winograd(const WinogradLeaf& a) {
         }
         for (int i = 0; i < product.oc_blocks; ++i) {
             for (int t = 0; t < a.count; ++t) {
-                give_tile<M>(a, a.first + t, block + i, m_point, products + i * run + static_cast<int64_t>(t) * VL);
+                give_tile<M, K>(a, a.first + t, block + i, m_point, products + i * run + static_cast<int64_t>(t) * VL);
             }
         }
     }
@@ -219,8 +224,10 @@ template <int M> void winograd(const WinogradLeaf& a) {
 } // namespace
 
 void conv2d_winograd2(const WinogradLeaf& leaf);
-void conv2d_winograd2(const WinogradLeaf& leaf) { winograd<2>(leaf); }
+void conv2d_winograd2(const WinogradLeaf& leaf) { winograd<2, 3>(leaf); }
 void conv2d_winograd4(const WinogradLeaf& leaf);
-void conv2d_winograd4(const WinogradLeaf& leaf) { winograd<4>(leaf); }
+void conv2d_winograd4(const WinogradLeaf& leaf) { winograd<4, 3>(leaf); }
+void conv2d_winograd2_5x5(const WinogradLeaf& leaf);
+void conv2d_winograd2_5x5(const WinogradLeaf& leaf) { winograd<2, 5>(leaf); }
 
 } // namespace fk::FK_ISA
