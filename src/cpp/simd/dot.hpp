@@ -65,6 +65,25 @@ FK_INLINE void store_bytes(uint8_t* p, floats16 a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
 
+// Values of sixteen lanes each, below 2^31, from number I on, one after the other: rounded, not below `low`. Numbers below 0
+// become 0 when they are packed, four vectors into one. Recursive, so that every index is a constant.
+template <int N, int I = 0> FK_INLINE void store_run(uint8_t* p, const floats16 (&a)[N], float low) {
+    const __m512i least = _mm512_set1_epi8(static_cast<char>(static_cast<uint8_t>(low)));
+    if constexpr (I + 4 <= N) {
+        const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+        const __m512i first = _mm512_packus_epi32(_mm512_cvtps_epi32(a[I].v), _mm512_cvtps_epi32(a[I + 1].v));
+        const __m512i second = _mm512_packus_epi32(_mm512_cvtps_epi32(a[I + 2].v), _mm512_cvtps_epi32(a[I + 3].v));
+        const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second));
+        _mm512_storeu_si512(p + I * 16, _mm512_max_epu8(bytes, least));
+        store_run<N, I + 4>(p, a, low);
+    } else if constexpr (I < N) {
+        const __m512i whole = _mm512_max_epi32(_mm512_cvtps_epi32(a[I].v), _mm512_setzero_si512());
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + I * 16),
+                         _mm_max_epu8(_mm512_cvtusepi32_epi8(whole), _mm512_castsi512_si128(least)));
+        store_run<N, I + 1>(p, a, low);
+    }
+}
+
 FK_INLINE words16 spread(const uint8_t* p) { return {_mm512_set1_epi32(word_at(p))}; }
 FK_INLINE weights16 load_weights(const void* p) { return {_mm512_loadu_si512(p)}; }
 
@@ -79,7 +98,13 @@ constexpr int HALVES = 2;
 template <int H> FK_INLINE words16 half(words16 x) {
     return {H == 0 ? _mm512_and_si512(x.v, _mm512_set1_epi32(0x00ff00ff)) : _mm512_srli_epi16(x.v, 8)};
 }
-FK_INLINE lanes16 dot(lanes16 acc, words16 x, weights16 w) { return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(x.v, w.v))}; }
+// Nothing is done to the sum, but the compiler may not see through: it would add the products of two halves first, and keep
+// them all until then, in more registers than there are.
+FK_INLINE lanes16 dot(lanes16 acc, words16 x, weights16 w) {
+    __m512i sum = _mm512_add_epi32(acc.v, _mm512_madd_epi16(x.v, w.v));
+    __asm__("" : "+v"(sum));
+    return {sum};
+}
 constexpr int narrow_bytes = 32;
 FK_INLINE weights16 load_narrow(const void* p) {
     return {_mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
@@ -137,6 +162,17 @@ FK_INLINE void store_bytes(uint8_t* p, floats16 a) {
                      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 
+template <int N, int I = 0> FK_INLINE void store_run(uint8_t* p, const floats16 (&a)[N], float low) {
+    if constexpr (I < N) {
+        const __m128i least = _mm_set1_epi8(static_cast<char>(static_cast<uint8_t>(low)));
+        const __m256i packed = _mm256_packs_epi32(_mm256_cvtps_epi32(a[I].lo), _mm256_cvtps_epi32(a[I].hi));
+        const __m256i words = _mm256_permute4x64_epi64(packed, 0xd8);
+        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + I * 16), _mm_max_epu8(bytes, least));
+        store_run<N, I + 1>(p, a, low);
+    }
+}
+
 FK_INLINE words16 spread(const uint8_t* p) { return {_mm256_set1_epi32(word_at(p))}; }
 FK_INLINE weights16 load_weights(const void* p) { return {load256(p), load256(static_cast<const char*>(p) + 32)}; }
 
@@ -144,8 +180,11 @@ constexpr int HALVES = 2;
 template <int H> FK_INLINE words16 half(words16 x) {
     return {H == 0 ? _mm256_and_si256(x.v, _mm256_set1_epi32(0x00ff00ff)) : _mm256_srli_epi16(x.v, 8)};
 }
-FK_INLINE lanes16 dot(lanes16 acc, words16 x, weights16 w) {
-    return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(x.v, w.lo)), _mm256_add_epi32(acc.hi, _mm256_madd_epi16(x.v, w.hi))};
+FK_INLINE lanes16 dot(lanes16 acc, words16 x, weights16 w) { // as above
+    __m256i lo = _mm256_add_epi32(acc.lo, _mm256_madd_epi16(x.v, w.lo));
+    __m256i hi = _mm256_add_epi32(acc.hi, _mm256_madd_epi16(x.v, w.hi));
+    __asm__("" : "+x"(lo), "+x"(hi));
+    return {lo, hi};
 }
 constexpr int narrow_bytes = 32;
 FK_INLINE weights16 load_narrow(const void* p) {

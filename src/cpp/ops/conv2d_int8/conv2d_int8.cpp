@@ -81,7 +81,7 @@ void Plan::divide_work() {
     flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw;
     width_ = padded_ ? width : s.iw;
     oc_blocks_ = static_cast<int>(ceil_div(s.oc / groups_, byte_block));
-    block_group_ = row_->isa >= Isa::avx512 && !flat_ && s.ow <= 6 ? 4 : 2;
+    block_group_ = row_->isa == Isa::avx2 ? 1 : !flat_ && s.ow <= 6 ? 4 : 2;
     const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh;
     threads_ = threads_for(static_cast<std::int64_t>(cost(s).flops), 4 * flops_worth_a_thread, threads_);
     const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * pieces_per_thread, s.n) : 1;

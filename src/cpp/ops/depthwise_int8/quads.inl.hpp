@@ -16,9 +16,8 @@ FK_INLINE __m512i transposition() {
     return _mm512_add_epi8(_mm512_mullo_epi32(channel, _mm512_set1_epi32(0x01010101)), _mm512_set1_epi32(0x30201000));
 }
 
-// N loads in each row of the window, `outputs` results of each; `wanted` of the N * OUTPUTS are stored.
-template <int N, int OUTPUTS>
-FK_INLINE void tile(const DepthwiseInt8Leaf& a, const uint8_t* x, uint8_t* y, int wanted, __m512i order) {
+// N loads in each row of the window, OUTPUTS results of each; all of them are stored, or all but the last.
+template <int N, int OUTPUTS> void tile(const DepthwiseInt8Leaf& a, const uint8_t* x, uint8_t* y, int wanted, __m512i order) {
     lanes16 acc[N][OUTPUTS];
     FK_UNROLL
     for (int j = 0; j < N; ++j) {
@@ -49,33 +48,54 @@ FK_INLINE void tile(const DepthwiseInt8Leaf& a, const uint8_t* x, uint8_t* y, in
     }
     const floats16 multiplier = load_floats(a.requantize.multiplier);
     const floats16 offset = load_floats(a.requantize.offset);
-    const floats16 low = splat16(a.requantize.low);
     const floats16 high = splat16(a.requantize.high);
+    floats16 v[N * OUTPUTS];
     FK_UNROLL
     for (int j = 0; j < N; ++j) {
         FK_UNROLL
         for (int t = 0; t < OUTPUTS; ++t) {
-            if (j * OUTPUTS + t < wanted) {
-                store_bytes(y + (j * OUTPUTS + t) * 16, clip(to_floats(acc[j][t]) * multiplier + offset, low, high));
-            }
+            v[j * OUTPUTS + t] = min(to_floats(acc[j][t]) * multiplier + offset, high);
         }
     }
+    if (wanted == N * OUTPUTS) {
+        store_run(y, v, a.requantize.low);
+        return;
+    }
+    constexpr int fewer = N * OUTPUTS - (OUTPUTS - 1);
+    floats16 first[fewer];
+    FK_UNROLL
+    for (int k = 0; k < fewer; ++k) {
+        first[k] = v[k];
+    }
+    store_run(y, first, a.requantize.low);
 }
 
-template <int OUTPUTS> void band(const DepthwiseInt8Leaf& a) {
-    constexpr int many = 8 / OUTPUTS;
+using Tile = void (*)(const DepthwiseInt8Leaf&, const uint8_t*, uint8_t*, int, __m512i);
+// of[n - 1] for n loads.
+template <int OUTPUTS, int... N> struct Tiles {
+    static constexpr Tile of[] = {&tile<N, OUTPUTS>...};
+};
+using Pairs = Tiles<2, 1, 2, 3, 4, 5, 6, 7, 8>;
+using Singles = Tiles<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>;
+
+template <int OUTPUTS, class TILES> void band(const DepthwiseInt8Leaf& a) {
+    constexpr int widest = 16 / OUTPUTS;
     const __m512i order = transposition();
-    uint8_t* y = a.y;
+    const int loads = (a.ow + OUTPUTS - 1) / OUTPUTS;
+    const int tiles = (loads + widest - 1) / widest;
+    const int narrow = loads / tiles;
+    const int wide_tiles = loads - narrow * tiles; // this many have one load more
     for (int i = 0; i < a.rows; ++i) {
         const uint8_t* x = a.x + i * a.x_row;
-        int j = 0;
-        for (; j + 8 <= a.ow; j += 8, y += 8 * 16) {
-            tile<many, OUTPUTS>(a, x + j * a.x_pixel, y, 8, order);
-        }
-        for (; j < a.ow; j += OUTPUTS) {
-            const int wanted = a.ow - j < OUTPUTS ? a.ow - j : OUTPUTS;
-            tile<1, OUTPUTS>(a, x + j * a.x_pixel, y, wanted, order);
+        uint8_t* y = a.y + static_cast<int64_t>(i) * a.ow * 16;
+        int left = a.ow;
+        for (int t = 0; t < tiles; ++t) {
+            const int n = narrow + (t < wide_tiles ? 1 : 0);
+            const int wanted = n * OUTPUTS < left ? n * OUTPUTS : left;
+            TILES::of[n - 1](a, x, y, wanted, order);
+            x += wanted * a.x_pixel;
             y += wanted * 16;
+            left -= wanted;
         }
     }
 }
@@ -85,9 +105,9 @@ template <int OUTPUTS> void band(const DepthwiseInt8Leaf& a) {
 void depthwise_int8_quads(const DepthwiseInt8Leaf& a);
 void depthwise_int8_quads(const DepthwiseInt8Leaf& a) {
     if (a.outputs == 2) {
-        band<2>(a);
+        band<2, Pairs>(a);
     } else {
-        band<1>(a);
+        band<1, Singles>(a);
     }
 }
 
