@@ -6,6 +6,7 @@
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
 #include "bind/convert.hpp"
+#include "ops/machine/machine.hpp"
 
 namespace fk {
 
@@ -58,6 +59,22 @@ void set_choice(const std::string& isa, bool exact, const std::string& kernel, i
     require(threads >= 0 && threads <= 1024, "threads must be from 1 to 1024, is ", threads);
     current_choice() = {.isa = wanted, .exact = exact, .kernel = kernel, .threads = threads, .strict = strict};
 }
+
+py::tuple machine_peak_call(const std::string& name, double seconds) {
+    const py::gil_scoped_release released;
+    const machine::Peak peak = machine::measure(name, seconds);
+    const py::gil_scoped_acquire held;
+    return py::make_tuple(peak.operations_per_second, isa_name(peak.isa));
+}
+
+py::tuple machine_bandwidth_call(const std::string& name, std::int64_t bytes, int threads, int repetitions, double seconds) {
+    machine::Bandwidth measured;
+    {
+        const py::gil_scoped_release released;
+        measured = machine::measure_bandwidth(name, bytes, threads, repetitions, seconds);
+    }
+    return py::make_tuple(measured.bytes_per_second, isa_name(measured.isa));
+}
 } // namespace
 
 void bind_base(py::module_& m) {
@@ -70,6 +87,9 @@ void bind_base(py::module_& m) {
     m.def("default_threads", &default_threads);
     m.def("get_choice", &get_choice);
     m.def("set_choice", &set_choice, py::arg("isa"), py::arg("exact"), py::arg("kernel"), py::arg("threads"), py::arg("strict"));
+    m.def("machine_peak", &machine_peak_call, py::arg("name"), py::arg("seconds"));
+    m.def("machine_bandwidth", &machine_bandwidth_call, py::arg("name"), py::arg("bytes"), py::arg("threads"),
+          py::arg("repetitions"), py::arg("seconds"));
 }
 
 } // namespace fk

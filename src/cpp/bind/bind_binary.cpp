@@ -4,7 +4,6 @@
 #include "bind/bind.hpp"
 #include "bind/layers.hpp"
 #include "ops/binary/binary.hpp"
-#include "ops/machine/machine.hpp"
 
 namespace fk {
 
@@ -229,13 +228,6 @@ py::tuple float_shape_call(const py::object& object, const std::string& name, in
     return shape;
 }
 
-py::tuple machine_peak_call(const std::string& name, double seconds) {
-    const py::gil_scoped_release released;
-    const machine::Peak peak = machine::measure(name, seconds);
-    const py::gil_scoped_acquire held;
-    return py::make_tuple(peak.operations_per_second, isa_name(peak.isa));
-}
-
 } // namespace
 
 void bind_binary(py::module_& m) {
@@ -244,7 +236,6 @@ void bind_binary(py::module_& m) {
     m.def("fold_batch_norm_sign", &fold_call, py::arg("alpha"), py::arg("most"), py::arg("gamma"), py::arg("beta"),
           py::arg("mean"), py::arg("variance"), py::arg("b"), py::arg("epsilon"));
     m.def("float_shape", &float_shape_call, py::arg("object"), py::arg("name"), py::arg("rank"));
-    m.def("machine_peak", &machine_peak_call, py::arg("name"), py::arg("seconds"));
     py::class_<BinaryConv2d>(m, "BinaryConv2d")
         .def(py::init<const py::object&, const py::object&, std::int64_t, const std::array<std::int64_t, 4>&, const py::object&,
                       const py::object&, bool>(),

@@ -1,3 +1,4 @@
 #include "simd/vec.hpp"
 
+#include "ops/machine/arithmetic.inl.hpp"
 #include "ops/machine/popcount.inl.hpp"

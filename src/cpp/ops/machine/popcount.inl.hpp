@@ -59,6 +59,7 @@ FK_INLINE void hide(Bits& value) { __asm__ volatile("" : "+r"(value)); }
 void machine_xor_popcount(const MachineLeaf& a);
 void machine_xor_popcount(const MachineLeaf& a) {
     Bits sum[chains];
+    FK_UNROLL
     for (int i = 0; i < chains; ++i) {
         sum[i] = all(i);
     }
@@ -71,6 +72,7 @@ void machine_xor_popcount(const MachineLeaf& a) {
             chain = add_differing(chain, x, w);
         }
     }
+    FK_UNROLL
     for (Bits& chain : sum) {
         hide(chain);
     }
