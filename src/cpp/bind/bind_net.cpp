@@ -141,17 +141,21 @@ class Session {
         return py::make_tuple(y, seconds);
     }
 
-    // (node, kernel, flops, bytes read, bytes written, value) of each step, the numbers for one image.
+    // (node, kernel, flops, bytes read, bytes written, value, bytes of weights, work, images at once) of each step: Cost, for one
+    // image.
     std::vector<py::tuple> steps() const {
         std::vector<py::tuple> rows;
         for (const net::Step& step : program_.steps()) {
+            const int at_once = program_.images_at_once(static_cast<int>(rows.size()));
             rows.push_back(py::make_tuple(step.node, step.kernel, step.cost.flops, step.cost.bytes_read, step.cost.bytes_written,
-                                          step.value));
+                                          step.value, step.cost.weight_bytes,
+                                          step.cost.work > 0 ? step.cost.work : step.cost.flops, at_once));
         }
         return rows;
     }
 
     std::int64_t arena_bytes() const { return program_.arena_bytes(); }
+    int threads() const { return program_.threads(); }
 
   private:
     static net::Program make(const GraphBuilder& builder, const std::string& output, int batch, int threads) {
@@ -185,7 +189,8 @@ void bind_net(py::module_& m) {
             py::arg("x"), py::arg("out"))
         .def("profile", &Session::profile, py::arg("x"))
         .def("steps", &Session::steps)
-        .def("arena_bytes", &Session::arena_bytes);
+        .def("arena_bytes", &Session::arena_bytes)
+        .def("threads", &Session::threads);
 }
 
 } // namespace fk

@@ -75,6 +75,7 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const int block = layer->block();
     const Blocks blocks{layer->planar() ? 1 : block, block};
     Cost cost = conv2d::cost(one_image(shape));
+    cost.work = layer->work_of_image();
     const Node* pool = planner.pool_after(node);
     if (pool != nullptr && layer->pool_pairs()) {
         planner.fused(*pool);

@@ -61,6 +61,9 @@ class Program {
     void run(const float* x, float* y, int images, double* seconds = nullptr);
 
     int batch() const { return batch_; }
+    int threads() const { return threads_; }
+    // Images that a step is run for at a time.
+    int images_at_once(int step) const { return step < portions_.count ? portions_.images : batch_; }
     const std::vector<Step>& steps() const { return steps_; }
     std::int64_t arena_bytes() const;
 

@@ -20,6 +20,8 @@ struct Cost {
     double flops = 0;
     double bytes_read = 0;
     double bytes_written = 0;
+    double weight_bytes = 0; // of those read: once for a whole batch
+    double work = 0;         // operations that the chosen kernel does in place of `flops`; 0: just those
 };
 
 // One row of kernels.inc: FK_KERNEL(isa, name, function, eligible). `block` is the number of channels that the row

@@ -38,7 +38,20 @@ _HOME = {
     "recognize": "ferkern.face.pipeline",
 }
 _MODULES = frozenset(
-    {"data", "evaluate", "face", "image", "linalg", "models", "nn", "opencl", "pictures", "quantize", "registry"}
+    {
+        "bench",
+        "data",
+        "evaluate",
+        "face",
+        "image",
+        "linalg",
+        "models",
+        "nn",
+        "opencl",
+        "pictures",
+        "quantize",
+        "registry",
+    }
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-__all__ = ["folder", "read_json", "write_json"]
+__all__ = ["folder", "read_json", "write_json", "write_whole"]
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +37,16 @@ def write_json(name: str, value: Any) -> bool:
     """Write a file of the cache, whole or not at all; False where the folder cannot be written."""
     path = folder() / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
-            json.dump(value, part, indent=1)
-        Path(part.name).replace(path)
+        write_whole(path, json.dumps(value, indent=1))
     except OSError as error:
         log.warning("%s cannot be written: %s", path, error)
         return False
     return True
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, also with several processes at once; makes its folder; raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, suffix=".part") as part:
+        part.write(text)
+    Path(part.name).replace(path)

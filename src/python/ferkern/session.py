@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -11,49 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.ledger import LayerCost, Ledger, LedgerRow
 
 if TYPE_CHECKING:
+    from ferkern.bench.machine import MachineProfile
     from ferkern.models.network import Network
 
 __all__ = ["Ledger", "LedgerRow", "Session"]
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """What one layer of a run cost."""
-
-    layer: str
-    kernel: str
-    """``"op:name:isa"``"""
-    seconds: float
-    flops: float
-    """Floating-point operations of the whole run (a multiply-add counts two)."""
-    bytes_read: float
-    bytes_written: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """Where the time of one run went: measured spans and, apart from them, what no span covers."""
-
-    rows: tuple[LedgerRow, ...]
-    wall_seconds: float
-
-    @property
-    def remainder_seconds(self) -> float:
-        """Wall time that no layer's span covers: the call itself, checks, and reading the clock."""
-        return self.wall_seconds - sum(row.seconds for row in self.rows)
-
-    def __str__(self) -> str:
-        lines = [f"{'layer':40} {'kernel':28} {'us':>9} {'GFLOP/s':>8}"]
-        for row in self.rows:
-            rate = row.flops / row.seconds / 1e9 if row.seconds > 0 else 0.0
-            lines.append(f"{row.layer:40.40} {row.kernel:28.28} {row.seconds * 1e6:9.1f} {rate:8.1f}")
-        lines.append(f"{'outside the layers':69} {self.remainder_seconds * 1e6:9.1f}")
-        lines.append(f"{'total':69} {self.wall_seconds * 1e6:9.1f}")
-        return "\n".join(lines)
 
 
 # Weights of a dense layer that do not stay in a second-level cache beside everything else.
@@ -133,6 +98,11 @@ class Session:
         self.input_shape: tuple[int, ...] = tuple(network.input_shape)
         self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
         self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+        self.threads = self._native.threads()
+        self._costs = tuple(
+            LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
+            for layer, kernel, flops, read, written, _, weights, work, at_once in self._native.steps()
+        )
 
     @property
     def kernels(self) -> list[tuple[str, str]]:
@@ -176,16 +146,31 @@ class Session:
         """
         return self._native.run(x, out)
 
-    def profile(self, x: Float32) -> tuple[Float32, Ledger]:
-        """Run the network and tell what every layer cost; arguments and result as in `run`."""
+    def profile(self, x: Float32, *, machine: MachineProfile | None = None) -> tuple[Float32, Ledger]:
+        """Run the network and tell what every layer cost.
+
+        Parameters
+        ----------
+        x
+            As in `run`.
+        machine
+            Profile whose bounds the layers are compared with; None: the saved one (`ferkern.bench.load_profile`), if
+            there is one.
+
+        Returns
+        -------
+        float32 [N, ...] as from `run`, and the Ledger.
+        """
         begin = perf_counter()
         y, seconds = self._native.profile(x)
         wall = perf_counter() - begin
-        images = len(y)
-        rows = tuple(
-            LedgerRow(layer, kernel, spent, flops * images, read * images, written * images)
-            for (layer, kernel, flops, read, written), spent in zip(
-                (row[:5] for row in self._native.steps()), seconds, strict=True
-            )
+        return y, Ledger(
+            costs=self._costs,
+            seconds=tuple(seconds),
+            wall_seconds=wall,
+            images=len(y),
+            batch=self.batch,
+            threads=self.threads,
+            value_bytes=self.arena_bytes,
+            machine=machine,
         )
-        return y, Ledger(rows, wall)

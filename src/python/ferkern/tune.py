@@ -92,7 +92,7 @@ def _measure(network: Network, choices: dict[str, list[str]], batch: int, thread
     least = {output: dict.fromkeys(names, math.inf) for output, names in choices.items()}
     for _ in range(_ROUNDS):
         for names, session in zip(tried, plans, strict=True):
-            for output, row in zip(session.layers, session.profile(x)[1].rows, strict=True):
+            for output, seconds in zip(session.layers, session.profile(x)[1].seconds, strict=True):
                 if output in least:
-                    least[output][names[output]] = min(least[output][names[output]], row.seconds)
+                    least[output][names[output]] = min(least[output][names[output]], seconds)
     return {output: min(times, key=times.__getitem__) for output, times in least.items()}

@@ -112,7 +112,8 @@ Cost cost(const Shape& s) {
     const double weights = double(s.oc) * channels * s.kh * s.kw;
     return {.flops = 2 * outputs * channels * s.kh * s.kw,
             .bytes_read = 4 * (double(s.n) * s.ic * s.ih * s.iw + weights + s.oc),
-            .bytes_written = 4 * outputs};
+            .bytes_written = 4 * outputs,
+            .weight_bytes = 4 * (weights + s.oc)};
 }
 
 std::vector<std::string> kernel_names(const Shape& shape) {

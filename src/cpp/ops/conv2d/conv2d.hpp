@@ -52,6 +52,8 @@ class Plan {
     bool planar() const { return planar_x_; }
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return booking_; }
+    // Operations for one image where the kernel does not do those of cost(), else 0.
+    double work_of_image() const { return winograd_ ? winograd_->work_of_image() : 0; }
     // y is a part of a tensor of that many channels: its images lie so far apart. (A residual does not.)
     void place_in(std::int64_t channels) { y_channels_ = channels; }
     // y takes the maxima of 2 x 2 outputs side by side, an odd last row or column left out; there is then no residual. False

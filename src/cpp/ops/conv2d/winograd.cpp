@@ -100,6 +100,8 @@ Winograd::Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, co
     booking_.book(4 * winograd_floats(side_of(kernel), ceil_div(shape.ic, lanes), oc_step, run_, lanes));
 }
 
+double Winograd::work_of_image() const { return 2.0 * points_of(kernel_) * tiles_image_ * double(shape_.ic) * shape_.oc; }
+
 // Transformed in double precision.
 void Winograd::pack(const float* w, const float* bias) {
     const Shape& s = shape_;

@@ -26,6 +26,9 @@ class Winograd {
     Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, const float* w, const float* bias, int threads);
 
     const ScratchBooking& scratch() const { return booking_; }
+    // Multiply-adds of the products, two operations each: (m + r - 1)^2 for each tile and pair of channels, tiles at the border
+    // whole. The sums of the transforms are not counted.
+    double work_of_image() const;
     // How y is taken: the channels of the tensor that its images are those of, and whether as maxima of 2 x 2 outputs (then
     // there is no residual).
     struct Output {

@@ -57,7 +57,8 @@ Cost cost(const Shape& s) {
     const double weights = double(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
     return {.flops = 2 * outputs * (s.ic / s.groups) * s.kh * s.kw,
             .bytes_read = double(s.n) * s.ic * s.ih * s.iw + weights + 12.0 * s.oc,
-            .bytes_written = outputs};
+            .bytes_written = outputs,
+            .weight_bytes = weights + 12.0 * s.oc};
 }
 
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, bool planar_x, int threads)

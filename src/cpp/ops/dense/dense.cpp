@@ -62,9 +62,11 @@ float round_bfloat16(float x) {
 }
 
 Cost cost(const Shape& s) {
+    const double weights = (s.bfloat16 ? 2 : 4) * double(s.out) * s.in + 4.0 * s.out;
     return {.flops = 2 * double(s.n) * s.in * s.out,
-            .bytes_read = 4 * (double(s.n) * s.in + s.out) + (s.bfloat16 ? 2 : 4) * double(s.out) * s.in,
-            .bytes_written = 4 * double(s.n) * s.out};
+            .bytes_read = 4 * double(s.n) * s.in + weights,
+            .bytes_written = 4 * double(s.n) * s.out,
+            .weight_bytes = weights};
 }
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) : shape_(shape), threads_(threads) {

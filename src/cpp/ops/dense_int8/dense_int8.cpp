@@ -47,8 +47,11 @@ Shape infer(const Params& p) {
 
 Cost cost(const Shape& s) {
     const double in = double(s.channels) * s.pixels;
-    return {
-        .flops = 2 * s.n * in * s.out, .bytes_read = s.n * in + s.out * in + 12.0 * s.out, .bytes_written = double(s.n) * s.out};
+    const double weights = s.out * in + 12.0 * s.out;
+    return {.flops = 2 * s.n * in * s.out,
+            .bytes_read = s.n * in + weights,
+            .bytes_written = double(s.n) * s.out,
+            .weight_bytes = weights};
 }
 
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, Result result, int threads)

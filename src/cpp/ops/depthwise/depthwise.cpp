@@ -60,7 +60,8 @@ Cost cost(const Shape& s) {
     const double window = double(s.kh) * s.kw;
     return {.flops = 2 * outputs * window,
             .bytes_read = 4 * (double(s.n) * s.c * s.ih * s.iw + s.oc * window + s.oc),
-            .bytes_written = 4 * outputs};
+            .bytes_written = 4 * outputs,
+            .weight_bytes = 4 * (s.oc * window + s.oc)};
 }
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads, int block)

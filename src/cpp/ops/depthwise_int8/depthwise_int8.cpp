@@ -50,7 +50,8 @@ Cost cost(const Shape& s) {
     const double window = double(s.kh) * s.kw;
     return {.flops = 2 * outputs * window,
             .bytes_read = double(s.n) * s.c * s.ih * s.iw + s.oc * window + 12.0 * s.oc,
-            .bytes_written = outputs};
+            .bytes_written = outputs,
+            .weight_bytes = s.oc * window + 12.0 * s.oc};
 }
 
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, int threads)

@@ -34,7 +34,10 @@ Cost cost(const depthwise::Shape& first, const conv2d::Shape& second) {
     const Cost a = depthwise::cost(first);
     const Cost b = conv2d::cost(second);
     const double between = 4.0 * first.n * first.oc * first.oh * first.ow;
-    return {.flops = a.flops + b.flops, .bytes_read = a.bytes_read + b.bytes_read - between, .bytes_written = b.bytes_written};
+    return {.flops = a.flops + b.flops,
+            .bytes_read = a.bytes_read + b.bytes_read - between,
+            .bytes_written = b.bytes_written,
+            .weight_bytes = a.weight_bytes + b.weight_bytes};
 }
 
 Plan::Plan(const depthwise::Shape& first, const Filters& first_filters, const conv2d::Shape& second,

@@ -1,0 +1,231 @@
+"""``ferkern bench``: what this machine can do at most, and how near to that each layer of a network comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ferkern.cli.output import messages, pip_install, results, track
+
+if TYPE_CHECKING:
+    from ferkern.bench import MachineProfile, Measured, NetworkBench
+
+__all__ = ["bench"]
+
+_MACHINE = "machine"
+_REPEATS = 50
+
+
+def bench(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="machine|NET",
+            help="machine, or a network: shipped, a .safetensors or .onnx file, or a builder such as resnet50 or "
+            "mobilenet:alpha=0.25,resolution=160.",
+        ),
+    ],
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images a call (1).")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads of a call.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="As in Network.plan (float32).")] = None,
+    repeats: Annotated[int | None, typer.Option("--repeats", min=1, help=f"Calls measured ({_REPEATS}).")] = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="FILE", help="Profile of a machine instead of the saved one.")
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png", help="Draw the roofline.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+) -> None:
+    """Measure this machine, or a network on it, layer by layer.
+
+    machine: peaks of one core and bandwidth of each level of memory; saved in the user's cache folder (or that named by
+    FERKERN_CACHE_DIR), where everything else finds them. NET: time of each layer, and its share of what the machine
+    allows. Nothing else should run meanwhile.
+    """
+    for option, target in (("--json", json_path), ("--plot", plot)):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise typer.BadParameter(f"{option} {target}: there is no folder {target.absolute().parent}")
+    if what == _MACHINE:
+        only_networks = {
+            "--batch": batch,
+            "--threads": threads,
+            "--precision": precision,
+            "--repeats": repeats,
+            "--profile": profile,
+            "--plot": plot,
+        }
+        given = [option for option, value in only_networks.items() if value is not None]
+        if given:
+            raise typer.BadParameter(f"machine has no option {', '.join(given)}")
+        measured = _measure_machine(quiet=quiet)
+        if not quiet and json_path != Path("-"):
+            _print_machine(measured)
+        _write(json_path, measured.to_dict())
+        return
+    if plot is not None:
+        _check_plot(plot)
+    done = _bench_network(what, profile, batch, threads, precision, repeats, quiet=quiet)
+    if not quiet and json_path != Path("-"):
+        _print_network(done)
+    _write(json_path, done.to_dict())
+    if plot is not None:
+        _draw(plot, done)
+
+
+def _measure_machine(*, quiet: bool) -> MachineProfile:
+    from ferkern.bench.measure import Measurement, machine
+
+    def shown(planned: Iterable[Measurement]) -> Iterator[Measurement]:
+        every = list(planned)
+        return track(every, "measuring this machine", total=len(every), quiet=quiet)
+
+    measured = machine(wrap=shown)
+    try:
+        path = measured.save()
+    except OSError as error:
+        messages().print(f"not saved: {error.filename or ''}: {error.strerror or error}", markup=False)
+    else:
+        if not quiet:
+            messages().print(f"saved in {path}", markup=False)
+    return measured
+
+
+def _bench_network(
+    name: str,
+    profile: Path | None,
+    batch: int | None,
+    threads: int | None,
+    precision: str | None,
+    repeats: int | None,
+    *,
+    quiet: bool,
+) -> NetworkBench:
+    from ferkern.bench import load_profile, named, network
+
+    try:
+        net = named(name)
+        try:
+            machine = load_profile(profile)
+        except FileNotFoundError:
+            if profile is not None:
+                raise typer.BadParameter(f"--profile {profile}: there is no such file") from None
+            if not quiet:
+                messages().print("this machine was not measured yet: that is done first, once")
+            machine = _measure_machine(quiet=quiet)
+        return network(
+            net,
+            batch=batch or 1,
+            threads=threads,
+            precision=precision or "float32",
+            repeats=repeats or _REPEATS,
+            machine=machine,
+            wrap=lambda rounds: track(rounds, net.name, total=repeats or _REPEATS, quiet=quiet, unit="runs"),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _check_plot(target: Path) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise typer.BadParameter(f"--plot needs matplotlib: {pip_install('plot')}")
+    if target.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise typer.BadParameter(f"--plot {target}: must end in .png, .svg or .pdf")
+
+
+def _draw(target: Path, done: NetworkBench) -> None:
+    from ferkern.bench.chart import draw_roofline
+
+    try:
+        draw_roofline(done, target)
+    except OSError as error:
+        raise typer.BadParameter(f"--plot {target}: {error.strerror or error}") from error
+    messages().print(f"roofline drawn: {target}", markup=False)
+
+
+def _write(target: Path | None, values: dict[str, Any]) -> None:
+    if target is None:
+        return
+    text = json.dumps(values, indent=1)
+    if target == Path("-"):
+        typer.echo(text)
+        return
+    try:
+        target.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"--json {target}: {error.strerror}") from error
+
+
+def _table(*columns: str, words: int = 1) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index < words else "right", no_wrap=True)
+    return table
+
+
+def _spread(m: Measured) -> str:
+    return f"{m.value / 1e9:,.1f} [dim]({m.low / 1e9:,.1f} to {m.high / 1e9:,.1f})[/]"
+
+
+def _print_machine(profile: MachineProfile) -> None:
+    from ferkern.registry import ISAS
+
+    console = results()
+    m = profile.machine
+    console.print(f"[bold]{escape(str(m['brand']))}[/], {m['isa']}, {m['threads']} threads; {m['date']}")
+    console.print("\nPeaks of one core, Gop/s (a multiply-add is two): median, lowest and highest")
+    isas = [isa for isa in ISAS if any(isa in rows for rows in profile.peaks.values())]
+    table = _table("kind", *isas)
+    for kind, rows in profile.peaks.items():
+        table.add_row(kind, *(_spread(rows[isa]) if isa in rows else "" for isa in isas))
+    console.print(table)
+    console.print("\nMemory, GB/s; of a copy, bytes read and bytes written count")
+    table = _table("level", "holds", "threads", "through", "read", "copy")
+    holds = {level.name: level.size_bytes for level in profile.levels}
+    for level, size, count in dict.fromkeys((p.level, p.size_bytes, p.threads) for p in profile.passages):
+        rates = {p.kind: p.rate for p in profile.passages if (p.level, p.size_bytes, p.threads) == (level, size, count)}
+        found = [_spread(rates[kind]) if kind in rates else "" for kind in ("read", "copy")]
+        table.add_row(level, _bytes(holds.get(level)), str(count), _bytes(size), *found)
+    console.print(table)
+    for name, reason in profile.missing.items():
+        console.print(f"not measured: {escape(name)}: {escape(reason)}")
+
+
+def _bytes(size: int | None) -> str:
+    if size is None:
+        return ""
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size / 2**10:.3g} KiB"
+
+
+def _print_network(done: NetworkBench) -> None:
+    from ferkern.ledger import HEADINGS, foot_cells, row_cells
+
+    console, ledger = results(), done.ledger
+    s = done.seconds
+    console.print(
+        f"[bold]{escape(done.name)}[/], {done.precision}, batch {ledger.batch}, threads {ledger.threads}, "
+        f"up to {done.isa}; medians of {done.repeats} calls"
+    )
+    console.print(
+        f"a call [bold]{s.value * 1e3:.3f} ms[/] ({s.low * 1e3:.3f} to {s.high * 1e3:.3f}), "
+        f"{ledger.batch / s.value:,.0f} images/s; with the ledger {done.ledger_seconds.value * 1e3:.3f} ms\n"
+    )
+    table = _table(*HEADINGS, words=2)
+    table.columns[-1].justify = "left"
+    for row in ledger.rows:
+        table.add_row(*map(escape, row_cells(row, ledger.wall_seconds)))
+    table.add_section()
+    for label, seconds in ledger.feet():
+        table.add_row(*foot_cells(label, seconds, ledger.wall_seconds))
+    console.print(table)
+    for note in ledger.notes():
+        console.print(f"\n{note}", soft_wrap=True, markup=False)
