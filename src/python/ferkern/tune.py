@@ -65,7 +65,8 @@ def _names(node: Node, network: Network, shapes: dict[str, Shape], batch: int) -
 
 
 def _machine() -> dict[str, str]:
-    return {"cpu": str(_core.cpu()["brand"]), "isa": _core.get_choice()[0]}
+    """Whose figures they are; other kernels of another version may be the fastest."""
+    return {"cpu": str(_core.cpu()["brand"]), "isa": _core.get_choice()[0], "version": _core.__version__}
 
 
 def _key(node: Node, network: Network, shapes: dict[str, Shape], batch: int, threads: int | None) -> str:
