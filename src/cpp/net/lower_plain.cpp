@@ -19,7 +19,32 @@ void lower_flatten(Planner& planner, const Node& node) {
     for (const std::int64_t d : planner.dims(x)) {
         size *= d;
     }
+    // A dense layer reads an image in blocks as it stands: its weights are put into that order instead.
+    const Node* reader = planner.sole_reader(node.output);
+    const int block = planner.block_of(x);
+    if (block > 1 && planner.dims(x)[0] % block == 0 && reader != nullptr && reader->op == "dense" &&
+        planner.graph().quantization.empty()) {
+        planner.set_order(node.output, {.pixels = size / planner.dims(x)[0], .block = block});
+        planner.alias(node.output, 1, {size}, planner.read(x, block));
+        return;
+    }
     planner.alias(node.output, 1, {size}, planner.read(x, 1));
+}
+
+// Weights [out, in] whose inputs stand in another order; empty where it is the plain one.
+std::vector<float> in_order(const Weight& w, const Planner::Order& order) {
+    if (order.block == 1) {
+        return {};
+    }
+    std::vector<float> placed(w.data.size());
+    const auto in = static_cast<std::size_t>(w.dims[1]);
+    for (std::size_t i = 0; i < in; ++i) {
+        const auto to = static_cast<std::size_t>(order.place(static_cast<std::int64_t>(i)));
+        for (std::size_t at = 0; at < w.data.size(); at += in) {
+            placed[at + to] = w.data[at + i];
+        }
+    }
+    return placed;
 }
 
 void lower_dense(Planner& planner, const Node& node) {
@@ -33,7 +58,9 @@ void lower_dense(Planner& planner, const Node& node) {
                                              .bias = bias_length(node),
                                              .activation = node.activation,
                                              .bfloat16 = node.number("bfloat16", 0) != 0});
-    const auto layer = std::make_shared<dense::Plan>(shape, w.data.data(), bias_of(node), planner.threads());
+    const std::vector<float> placed = in_order(w, planner.order_of(x));
+    const float* weights = placed.empty() ? w.data.data() : placed.data();
+    const auto layer = std::make_shared<dense::Plan>(shape, weights, bias_of(node), planner.threads());
     add_layer(planner, node, layer->op(), layer, {1, 1}, {shape.out}, dense::cost(one_image(shape)));
 }
 

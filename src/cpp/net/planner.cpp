@@ -91,19 +91,26 @@ void Planner::find_joined() {
     }
 }
 
-const Node* Planner::pool_after(const Node& node) const {
-    const auto reads = [&](const Node& other) {
-        return other.residual == node.output || std::count(other.inputs.begin(), other.inputs.end(), node.output) > 0;
+const Node* Planner::sole_reader(int value) const {
+    const auto reads = [value](const Node& other) {
+        return other.residual == value || std::count(other.inputs.begin(), other.inputs.end(), value) > 0;
     };
     const auto first = std::find_if(graph_.nodes.begin(), graph_.nodes.end(), reads);
-    if (node.residual >= 0 || node.output == graph_.output || first == graph_.nodes.end() || first->op != "max_pool2d" ||
-        std::any_of(first + 1, graph_.nodes.end(), reads)) {
+    if (value == graph_.output || first == graph_.nodes.end() || std::any_of(first + 1, graph_.nodes.end(), reads)) {
+        return nullptr;
+    }
+    return &*first;
+}
+
+const Node* Planner::pool_after(const Node& node) const {
+    const Node* first = sole_reader(node.output);
+    if (node.residual >= 0 || first == nullptr || first->op != "max_pool2d") {
         return nullptr;
     }
     const std::vector<std::int64_t> two{2, 2};
     const bool pairs = first->integers("size", 2) == two && first->integers("stride", 2, 1) == two &&
                        first->integers("padding", 4, 0) == std::vector<std::int64_t>(4, 0);
-    return pairs ? &*first : nullptr;
+    return pairs ? first : nullptr;
 }
 
 std::int64_t Planner::joined_channels(int value) const {

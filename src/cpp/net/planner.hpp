@@ -56,6 +56,21 @@ class Planner {
     const Quantization& quantization(int value) const;
     const Graph& graph() const { return graph_; }
 
+    // The only node that reads a value, null where there are several or it is the output.
+    const Node* sole_reader(int value) const;
+    // Features that stand in the order of an image in blocks of channels, which their one reader knows of (block 1: plain).
+    struct Order {
+        std::int64_t pixels = 1;
+        int block = 1;
+        // Where feature i of the plain order stands; channels fill whole blocks.
+        std::int64_t place(std::int64_t i) const {
+            const std::int64_t channel = i / pixels;
+            return (channel / block * pixels + i % pixels) * block + channel % block;
+        }
+    };
+    void set_order(int value, const Order& order) { orders_[value] = order; }
+    Order order_of(int value) const { return orders_.contains(value) ? orders_.at(value) : Order{}; }
+
     // The 2 x 2 maximum pooling with stride 2 that alone reads what a node makes; null where there is none. `fused` says that
     // the node's own step makes the pool's value.
     const Node* pool_after(const Node& node) const;
@@ -93,7 +108,8 @@ class Planner {
     std::map<std::pair<int, int>, int> buffer_of_;     // (value, block) -> buffer
     std::map<int, Dims> images_;                       // what is stored as bytes, as images
     std::vector<Buffer> buffers_;
-    std::set<int> fused_; // values
+    std::map<int, Order> orders_; // by value
+    std::set<int> fused_;         // values
     std::vector<Step> steps_;
     int portion_steps_ = -1;        // -1: all so far
     std::int64_t largest_step_ = 0; // floats that a step of a portion reads and writes
