@@ -13,14 +13,15 @@ import argparse
 import json
 import multiprocessing
 import os
+import platform
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from networks import PEERS, Call, machine, settled
+from networks import PEERS, Call, settled
 from onnx_export import to_onnx
 
-from ferkern import models
+from ferkern import _core, models
 
 THREADS = 2
 
@@ -90,7 +91,8 @@ def main() -> None:
             f"{row['idle_median_ms']:8.2f} {row['loaded_median_ms']:9.2f} {row['p99_over_idle_median']:18.1f}"
         )
     if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
+        machine = {"cpu": _core.cpu(), "platform": platform.platform()}
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
