@@ -123,3 +123,13 @@ def album(tmp_path: Path, portrait: Path) -> Path:
     Image.new("RGB", (200, 100), (90, 90, 90)).save(folder / "empty.png")
     (folder / "notes.txt").write_text("no picture")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A grey photograph (NASA, public domain), 512 x 512."""
+    from skimage import data as pictures
+
+    from ferkern import image
+
+    return image.to_gray(np.ascontiguousarray(pictures.astronaut()))

@@ -37,4 +37,5 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_net(m);
     fk::bind_int8(m);
     fk::bind_image(m);
+    fk::bind_flow(m);
 }

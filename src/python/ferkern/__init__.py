@@ -43,6 +43,7 @@ _MODULES = frozenset(
         "data",
         "evaluate",
         "face",
+        "flow",
         "image",
         "linalg",
         "models",

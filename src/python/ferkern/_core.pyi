@@ -209,6 +209,33 @@ def image_cost(
     op: str, image: Sequence[int], size: Sequence[int], method: str, count: int, is_float: bool
 ) -> tuple[float, float, float]: ...
 
+class Pyramid(metaclass=_NativeType):
+    def __init__(self, frame: npt.NDArray[np.uint8] | _Float32) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def level(self, level: int) -> npt.NDArray[Any]: ...
+
+_Frame = npt.NDArray[np.uint8] | _Float32 | Pyramid
+
+def flow_track(
+    prev: _Frame,
+    next: _Frame,
+    pts: _Float32,
+    guess: _Float32 | None,
+    window: int,
+    levels: int,
+    iterations: int,
+    epsilon: float,
+    min_eigenvalue: float,
+    backward: bool,
+) -> tuple[_Float32, npt.NDArray[np.bool_], _Float32, _Float32 | None, npt.NDArray[np.int32], int]: ...
+def flow_corners(
+    gray: npt.NDArray[np.uint8] | _Float32, count: int, quality: float, min_distance: float, block: int
+) -> _Float32: ...
+def flow_cost(
+    height: int, width: int, points: int, window: int, levels: int, is_float: bool
+) -> tuple[float, float, float]: ...
+
 _Int8 = npt.NDArray[np.int8]
 _Clip = tuple[float, float]
 _Meaning = tuple[float, int]

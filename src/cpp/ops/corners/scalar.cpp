@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/corners/eigenvalues.inl.hpp"
