@@ -10,6 +10,7 @@ void bind_nn(pybind11::module_& m);        // convolution
 void bind_pool(pybind11::module_& m);      // layers on blocked channels: pooling, depthwise convolution, batch normalisation
 void bind_separable(pybind11::module_& m); // depthwise-separable convolution
 void bind_dense(pybind11::module_& m);     // matrix products and pointwise functions
+void bind_linalg(pybind11::module_& m);    // decompositions of matrices
 void bind_binary(pybind11::module_& m);    // signs as bits: filters, convolution; peaks of the processor
 void bind_net(pybind11::module_& m);       // graphs, planner, sessions
 void bind_int8(pybind11::module_& m);      // layers on bytes

@@ -31,6 +31,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_pool(m);
     fk::bind_separable(m);
     fk::bind_dense(m);
+    fk::bind_linalg(m);
     fk::bind_binary(m);
     fk::bind_face(m);
     fk::bind_landmarks(m);

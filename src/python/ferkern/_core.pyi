@@ -10,6 +10,7 @@ _Padding = str | int | Sequence[int]
 _Words = npt.NDArray[np.uint32]
 _UInt8 = npt.NDArray[np.uint8]
 _Matrix = npt.NDArray[np.float64] | npt.NDArray[np.float32]
+_Real = TypeVar("_Real", np.float32, np.float64)
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 __version__: str
@@ -105,6 +106,16 @@ def dense(
 ) -> _Float32: ...
 def activate(x: _Float32, kind: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
 def add(x1: _Float32, x2: _Float32, activation: str | None, alpha: float | None, out: _Float32 | None) -> _Float32: ...
+def svd(
+    a: npt.NDArray[_Real],
+    k: int | None,
+    full_matrices: bool,
+    compute_uv: bool,
+    method: str,
+    oversample: int,
+    iterations: int,
+    seed: int,
+) -> tuple[npt.NDArray[_Real] | None, npt.NDArray[_Real], npt.NDArray[_Real] | None, str]: ...
 def binarize(w: _Float32) -> tuple[_Words, _Float32, int, bool]: ...
 def pack_signs(x: _Float32, out: _Words | None) -> _Words: ...
 def fold_batch_norm_sign(

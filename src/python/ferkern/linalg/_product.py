@@ -1,4 +1,4 @@
-"""Linear algebra on NumPy arrays, computed by ferkern's kernels."""
+"""Matrix products."""
 
 from __future__ import annotations
 

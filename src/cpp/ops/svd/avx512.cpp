@@ -1,0 +1,4 @@
+#include "simd/vec.hpp"
+#include "simd/vecd.hpp"
+
+#include "ops/svd/steps.inl.hpp"

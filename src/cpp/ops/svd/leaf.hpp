@@ -1,0 +1,107 @@
+// What the steps of a singular value decomposition are given. Plain data.
+//
+// Matrices stand by columns unless said otherwise: element (i, j) at [i + j ld].
+#pragma once
+
+#include <stdint.h>
+
+namespace fk {
+
+// Blocks of a product: packed pieces of both sides stand in the second-level cache together.
+constexpr int svd_depth = 256;   // of the sum
+constexpr int svd_rows = 168;    // of the left side; 168 = 12 x 14 = 28 x 6 = 42 x 4
+constexpr int svd_columns = 256; // of the right side
+constexpr int svd_pad = 64;      // vectors that are rotated stand this many numbers apart, or a multiple
+
+// C[i, j] (+)= scale sum_p A[i, p] B[p, j]; C by rows: element (i, j) at [i ldc + j]; A and B with any strides.
+template <class T> struct SvdProduct {
+    const T* a;
+    int64_t a_row, a_column;
+    const T* b;
+    int64_t b_row, b_column;
+    T* c;
+    int64_t ldc;
+    int64_t m, n, k;
+    T scale;
+    bool add;
+    T* packed; // svd_packed numbers
+};
+constexpr int64_t svd_packed = static_cast<int64_t>(svd_depth) * (svd_rows + svd_columns);
+
+// G[i, j] += sum_p A[p, i] A[p, j] for i <= j (the rest of a tile may be written too), A float32 by rows, sums in float64.
+struct SvdGram {
+    const float* a;
+    int64_t row, column; // strides of A
+    int64_t rows, n;
+    double* g; // [n, ldg]
+    int64_t ldg;
+    double* packed; // svd_depth * round_up(n, svd_pad) numbers
+};
+
+// Plane rotations of neighbouring vectors, one chain: for k = 0 .. count - 1
+//   (x[k], x[k + 1]) <- (c x[k] + s x[k + 1], c x[k + 1] - s x[k]),  x[k] the vector first + k step.
+struct SvdSweep {
+    int64_t at; // of its cosines and sines
+    int32_t first, count, step;
+};
+template <class T> struct SvdRotations {
+    T* vectors;
+    int64_t ld;         // a multiple of svd_pad
+    int64_t begin, end; // numbers of each vector, multiples of svd_pad
+    const SvdSweep* sweeps;
+    int64_t sweep_count;
+    const T* cosines;
+    const T* sines;
+};
+
+// One-sided Jacobi on as many matrices as a vector has lanes: x [n][m][lanes] (columns), v [n][n][lanes], which is the
+// identity before. Afterwards the columns of x are orthogonal and squares [n][lanes] their squared norms.
+template <class T> struct SvdLanes {
+    T* x;
+    T* v; // null: not wanted
+    T* squares;
+    int32_t m, n;
+    const int32_t* pairs; // [n (n - 1) / 2][2]
+    T tolerance;
+    int32_t most_sweeps;
+};
+
+// One-sided Jacobi on one matrix: x and v by columns, ld a multiple of svd_pad and zero beyond the rows.
+template <class T> struct SvdColumns {
+    T* x;
+    T* v;
+    int64_t ld;
+    int32_t n;
+    double* squares;      // [n]
+    double* work;         // [5 (half + svd_pad)], its padding finite
+    const int32_t* pairs; // [rounds][2][half]: the pairs of a round share no column
+    int32_t rounds, half;
+    T tolerance;
+    int32_t most_sweeps;
+};
+
+template <class T> struct SvdSteps {
+    // y[j] = sum_i a[i, j] x[i]
+    void (*dots)(const T* a, int64_t lda, int64_t rows, int64_t columns, const T* x, T* y);
+    // y[i] += scale sum_j a[i, j] x[j]
+    void (*combine)(const T* a, int64_t lda, int64_t rows, int64_t columns, const T* x, T scale, T* y);
+    void (*product)(const SvdProduct<T>&);
+    void (*rotate)(const SvdRotations<T>&);
+    // The largest magnitude; NaN where a number is NaN or infinite.
+    T (*largest)(const T* x, int64_t n);
+    // Bits of the lanes that have not converged.
+    unsigned (*lanes_jacobi)(const SvdLanes<T>&);
+    // False where it has not converged.
+    bool (*jacobi)(const SvdColumns<T>&);
+    int32_t lanes; // matrices that lanes_jacobi takes
+};
+
+struct SvdKernels {
+    SvdSteps<float> f32;
+    SvdSteps<double> f64;
+    void (*gram)(const SvdGram&);
+};
+
+using SvdKernel = const SvdKernels* (*)();
+
+} // namespace fk

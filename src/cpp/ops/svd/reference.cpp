@@ -1,0 +1,166 @@
+// The steps in plain loops: what each of them means.
+
+#include <cmath>
+#include <limits>
+
+#include "base/isa.hpp"
+#include "ops/svd/leaf.hpp"
+
+namespace fk::scalar {
+
+const SvdKernels* svd_reference();
+
+namespace {
+
+template <class T> void dots(const T* a, int64_t lda, int64_t rows, int64_t columns, const T* x, T* y) {
+    for (int64_t j = 0; j < columns; ++j) {
+        T sum = 0;
+        for (int64_t i = 0; i < rows; ++i) {
+            sum += a[i + j * lda] * x[i];
+        }
+        y[j] = sum;
+    }
+}
+
+template <class T> void combine(const T* a, int64_t lda, int64_t rows, int64_t columns, const T* x, T scale, T* y) {
+    for (int64_t j = 0; j < columns; ++j) {
+        for (int64_t i = 0; i < rows; ++i) {
+            y[i] += scale * x[j] * a[i + j * lda];
+        }
+    }
+}
+
+template <class T> void multiply(const SvdProduct<T>& g) {
+    for (int64_t i = 0; i < g.m; ++i) {
+        for (int64_t j = 0; j < g.n; ++j) {
+            T sum = 0;
+            for (int64_t p = 0; p < g.k; ++p) {
+                sum += g.a[i * g.a_row + p * g.a_column] * g.b[p * g.b_row + j * g.b_column];
+            }
+            T& to = g.c[i * g.ldc + j];
+            to = g.scale * sum + (g.add ? to : T(0));
+        }
+    }
+}
+
+void gram(const SvdGram& g) {
+    for (int64_t i = 0; i < g.n; ++i) {
+        for (int64_t j = i; j < g.n; ++j) {
+            for (int64_t p = 0; p < g.rows; ++p) {
+                g.g[i * g.ldg + j] += static_cast<double>(g.a[p * g.row + i * g.column]) * g.a[p * g.row + j * g.column];
+            }
+        }
+    }
+}
+
+template <class T> void rotate(const SvdRotations<T>& r) {
+    for (int64_t i = 0; i < r.sweep_count; ++i) {
+        const SvdSweep& sweep = r.sweeps[i];
+        for (int64_t k = 0; k < sweep.count; ++k) {
+            T* x = r.vectors + (sweep.first + k * sweep.step) * r.ld;
+            T* y = x + sweep.step * r.ld;
+            for (int64_t j = r.begin; j < r.end; ++j) {
+                const T before = x[j];
+                x[j] = r.cosines[sweep.at + k] * before + r.sines[sweep.at + k] * y[j];
+                y[j] = r.cosines[sweep.at + k] * y[j] - r.sines[sweep.at + k] * before;
+            }
+        }
+    }
+}
+
+template <class T> T largest(const T* x, int64_t n) {
+    T most = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        if (!std::isfinite(x[i])) {
+            return std::numeric_limits<T>::quiet_NaN();
+        }
+        most = std::fmax(most, std::fabs(x[i]));
+    }
+    return most;
+}
+
+// Rotates columns p and q of x, and of v; false where they are orthogonal already.
+template <class T> bool turn(T* p, T* q, int64_t rows, T* vp, T* vq, int64_t v_rows, double tolerance) {
+    double a = 0;
+    double b = 0;
+    double g = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+        a += static_cast<double>(p[i]) * p[i];
+        b += static_cast<double>(q[i]) * q[i];
+        g += static_cast<double>(p[i]) * q[i];
+    }
+    if (std::fabs(g) <= tolerance * std::sqrt(a) * std::sqrt(b)) {
+        return false;
+    }
+    const double z = (b - a) / (2 * g);
+    const double t = (z < 0 ? -1 : 1) / (std::fabs(z) + std::sqrt(1 + z * z));
+    const T c = static_cast<T>(1 / std::sqrt(1 + t * t));
+    const T s = static_cast<T>(t / std::sqrt(1 + t * t));
+    const auto apply = [&](T* x, T* y, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) {
+            const T before = x[i];
+            x[i] = c * before - s * y[i];
+            y[i] = s * before + c * y[i];
+        }
+    };
+    apply(p, q, rows);
+    if (vp != nullptr) {
+        apply(vp, vq, v_rows);
+    }
+    return true;
+}
+
+template <class T> unsigned lanes_jacobi(const SvdLanes<T>& l) {
+    bool turned = true;
+    for (int sweep = 0; sweep < l.most_sweeps && turned; ++sweep) {
+        turned = false;
+        for (int i = 0; i < l.n * (l.n - 1) / 2; ++i) {
+            const int64_t p = l.pairs[2 * i], q = l.pairs[2 * i + 1];
+            const bool v = l.v != nullptr;
+            turned |= turn(l.x + p * l.m, l.x + q * l.m, l.m, v ? l.v + p * l.n : nullptr, v ? l.v + q * l.n : nullptr, l.n,
+                           static_cast<double>(l.tolerance));
+        }
+    }
+    for (int j = 0; j < l.n; ++j) {
+        dots(l.x + j * l.m, l.m, l.m, 1, l.x + j * l.m, l.squares + j);
+    }
+    return turned ? 1 : 0;
+}
+
+template <class T> bool jacobi(const SvdColumns<T>& j) {
+    bool turned = true;
+    for (int sweep = 0; sweep < j.most_sweeps && turned; ++sweep) {
+        turned = false;
+        for (int p = 0; p < j.n; ++p) {
+            for (int q = p + 1; q < j.n; ++q) {
+                const bool v = j.v != nullptr;
+                turned |= turn(j.x + p * j.ld, j.x + q * j.ld, j.n, v ? j.v + p * j.ld : nullptr, v ? j.v + q * j.ld : nullptr,
+                               j.n, static_cast<double>(j.tolerance));
+            }
+        }
+    }
+    for (int k = 0; k < j.n; ++k) {
+        T square = 0;
+        dots(j.x + k * j.ld, j.ld, j.n, 1, j.x + k * j.ld, &square);
+        j.squares[k] = static_cast<double>(square);
+    }
+    return !turned;
+}
+
+template <class T> constexpr SvdSteps<T> plain_steps() {
+    return {.dots = &dots<T>,
+            .combine = &combine<T>,
+            .product = &multiply<T>,
+            .rotate = &rotate<T>,
+            .largest = &largest<T>,
+            .lanes_jacobi = &lanes_jacobi<T>,
+            .jacobi = &jacobi<T>,
+            .lanes = 1};
+}
+constexpr SvdKernels plain{plain_steps<float>(), plain_steps<double>(), &gram};
+
+} // namespace
+
+const SvdKernels* svd_reference() { return &plain; }
+
+} // namespace fk::scalar

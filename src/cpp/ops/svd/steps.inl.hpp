@@ -1,0 +1,28 @@
+// The table of vector steps of one instruction set.
+#pragma once
+
+#include "ops/svd/columns.inl.hpp"
+#include "ops/svd/jacobi.inl.hpp"
+#include "ops/svd/product.inl.hpp"
+
+namespace fk::FK_ISA {
+namespace {
+
+template <class T> constexpr SvdSteps<T> steps_of() {
+    return {.dots = &dots<T>,
+            .combine = &combine<T>,
+            .product = &multiply<T>,
+            .rotate = &rotate<T>,
+            .largest = &largest<T>,
+            .lanes_jacobi = &lanes_jacobi<T>,
+            .jacobi = &jacobi<T>,
+            .lanes = Wide<T>::width};
+}
+constexpr SvdKernels table{steps_of<float>(), steps_of<double>(), &gram_upper};
+
+} // namespace
+
+const SvdKernels* svd_vector();
+const SvdKernels* svd_vector() { return &table; }
+
+} // namespace fk::FK_ISA

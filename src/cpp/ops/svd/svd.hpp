@@ -1,0 +1,72 @@
+// Singular value decomposition:  A = U diag(s) V^T,  U^T U = V^T V = I,  s[0] >= s[1] >= ... >= 0,  in float32 or float64.
+//
+// Which way (G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th ed., chapter 8 and section 10.4):
+//   gram          float32, many more rows than columns: A^T A in float64 = R^T R; R = X diag(s) V^T; U = A (R^-1 X), and once
+//   more
+//                 for orthogonality where the condition number asks for it (Y. Yamamoto et al., "Roundoff error analysis of the
+//                 CholeskyQR2 algorithm", 2015). Left for qr where the condition number is past what float32 tells from zero.
+//   qr            A = Q R by Householder reflections in blocks (R. Schreiber, C. Van Loan, 1989), of many rows as a tree of
+//   pieces
+//                 that fit the cache (J. Demmel et al., "Communication-optimal parallel and sequential QR", 2012); then R.
+//   jacobi        small squares: one-sided rotations (M. R. Hestenes, 1958); batches of small matrices one in each vector lane.
+//   bidiagonal    Householder from both sides in panels (J. Dongarra, D. Sorensen, S. Hammarling, 1989), then implicit QR (J.
+//   Demmel,
+//                 W. Kahan, "Accurate singular values of bidiagonal matrices", 1990).
+//   randomized    k of them from a random subspace (N. Halko, P. G. Martinsson, J. A. Tropp, 2011).
+//
+// The work is done on the tall way round; a wide matrix is read as its transpose. Signs: the entry of largest magnitude (the
+// first of equals) of each row of V^T is positive where m >= n, of each column of U otherwise.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/view.hpp"
+#include "ops/op.hpp"
+#include "ops/svd/leaf.hpp"
+
+namespace fk::svd {
+
+enum class Method { automatic, gram, qr, jacobi, bidiagonal, randomized };
+
+struct Shape {
+    std::int64_t batch;
+    int m, n;
+    int k;        // triples that are wanted
+    bool full;    // U [m, m] and V^T [n, n]
+    bool vectors; // else s alone
+    Method method;
+    int oversample, iterations; // randomized
+    std::uint64_t seed;
+    bool wide_type; // float64
+
+    int u_columns() const { return full ? m : k; }
+    int vt_rows() const { return full ? n : k; }
+};
+using KernelRow = Row<Shape, SvdKernel>;
+
+struct Params {
+    std::array<std::int64_t, 3> a{}; // batch, m, n
+    std::optional<std::int64_t> k;   // all without it
+    bool full = false, vectors = true;
+    std::string method = "auto";
+    std::int64_t oversample = 10, iterations = 4, seed = 0;
+    bool wide_type = false;
+};
+
+Shape infer(const Params& params);
+Cost cost(const Shape& shape);
+
+// Dense results: u [batch, m, u_columns], s [batch, k], vt [batch, vt_rows, n]; u and vt null where only values are wanted.
+template <class T> struct Results {
+    T* u;
+    T* s;
+    T* vt;
+};
+
+// Reads a [batch, m, n] as it stands and gives the way that was taken, for example "qr+bidiagonal". The same bits for every
+// number of threads. Throws ValueError for a NaN or an infinity, before any work, and where a reduction does not converge.
+template <class T> std::string decompose(const Shape& shape, const View<const T>& a, const Results<T>& to, int threads);
+
+} // namespace fk::svd
