@@ -246,7 +246,10 @@ void Planner::hold_all_images(int buffer) {
 Portions Planner::portions() const {
     // Inputs and outputs of a layer, in half a second-level cache of 1 MiB.
     constexpr std::int64_t cached_floats = 512 * 1024 / 4;
-    const std::int64_t images = std::clamp<std::int64_t>(cached_floats / std::max<std::int64_t>(1, largest_step_), 1, batch_);
+    const std::int64_t fitting = std::clamp<std::int64_t>(cached_floats / std::max<std::int64_t>(1, largest_step_), 1, batch_);
+    // As many portions for each thread: three of eleven images would keep one of two threads waiting.
+    const std::int64_t portions = round_up(ceil_div(batch_, fitting), threads_);
+    const std::int64_t images = ceil_div(batch_, portions);
     return {.count = portion_steps_ < 0 ? static_cast<int>(steps_.size()) : portion_steps_, .images = static_cast<int>(images)};
 }
 
