@@ -134,12 +134,19 @@ def test_ties_are_rounded_to_even(row, forced):
 
 
 def test_same_bits_for_every_number_of_threads(rng):
-    for case in ((3, 33, 29, 31, 50, (3, 3), 1, 1, 1, 1), (1, 64, 30, 30, 64, (1, 1), 1, 0, 1, 1)):
+    # Cut by rows, by runs of pixels, and by filters (weights larger than the image), the last with an odd block.
+    for case in (
+        (3, 33, 29, 31, 50, (3, 3), 1, 1, 1, 1),
+        (1, 64, 30, 30, 64, (1, 1), 1, 0, 1, 1),
+        (1, 96, 7, 7, 210, (3, 3), 1, 1, 1, 1),
+        (2, 192, 5, 9, 130, (1, 1), 1, 0, 1, 1),
+        (1, 128, 6, 6, 256, (3, 3), 1, 1, 1, 2),
+    ):
         x, w, multiplier, offset = make(rng, case)
         results = []
         for threads in (1, 2, 3, 7):
             with config(threads=threads):
-                results.append(call(x, w, multiplier, offset, 50, padding=case[7]))
+                results.append(call(x, w, multiplier, offset, 50, padding=case[7], groups=case[9]))
         for other in results[1:]:
             np.testing.assert_array_equal(results[0], other)
 

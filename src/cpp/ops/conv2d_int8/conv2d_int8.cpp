@@ -86,7 +86,11 @@ void Plan::divide_work() {
     const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh;
     threads_ = threads_for(static_cast<std::int64_t>(cost(s).flops), 4 * flops_worth_a_thread, threads_);
     const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * pieces_per_thread, s.n) : 1;
-    std::int64_t rows_per_band = std::max<std::int64_t>(1, units / std::max<std::int64_t>(1, wanted));
+    // Each piece of an image reads all weights, each piece of the filters all of x: what there is more of is cut.
+    const std::int64_t weight_bytes = std::int64_t(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
+    const bool by_filters = wanted > 1 && weight_bytes > std::int64_t(s.ic) * s.ih * s.iw;
+    parts_ = by_filters ? static_cast<int>(std::min(wanted, ceil_div(oc_blocks_, block_group_))) : 1;
+    std::int64_t rows_per_band = by_filters ? units : std::max<std::int64_t>(1, units / std::max<std::int64_t>(1, wanted));
     if (!flat_) {
         const std::int64_t row_bytes = width_ * group_planes() * pixel();
         const std::int64_t fitting = (band_bytes / std::max<std::int64_t>(1, row_bytes) - reach_h) / s.stride_h + 1;
@@ -188,11 +192,21 @@ void Plan::run(const std::uint8_t* x, std::uint8_t* y, const std::uint8_t* resid
     const std::int64_t x_image = (planar_x_ ? s.ic : round_up(s.ic, byte_block)) * s.ih * s.iw;
     const std::int64_t y_image = round_up(s.oc, byte_block) * s.oh * s.ow;
     const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh;
-    parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
-        const std::uint8_t* r = residual != nullptr ? residual + image * y_image : nullptr;
+    const std::int64_t turns = ceil_div(oc_blocks_, block_group_); // of the kernels' loop over filters
+    parallel_bands(std::int64_t(images) * parts_, units, bands_, threads_, [&](std::int64_t plane, int begin, int end, int slot) {
+        const std::int64_t image = plane / parts_;
+        const std::int64_t part = plane % parts_;
+        const auto first_block = static_cast<int>(turns * part / parts_ * block_group_);
+        const auto last_block = static_cast<int>(std::min<std::int64_t>(turns * (part + 1) / parts_ * block_group_, oc_blocks_));
         for (int group = 0; group < groups_; ++group) {
-            run_band(x + image * x_image + std::int64_t(group) * group_planes() * s.ih * s.iw * pixel(), y + image * y_image, r,
-                     group, begin, end, padded_ ? scratch.slot<std::uint8_t>(slot) : nullptr);
+            run_band({.x = x + image * x_image + std::int64_t(group) * group_planes() * s.ih * s.iw * pixel(),
+                      .y = y + image * y_image,
+                      .residual = residual != nullptr ? residual + image * y_image : nullptr,
+                      .first_block = group * oc_blocks_ + first_block,
+                      .blocks = last_block - first_block,
+                      .begin = begin,
+                      .end = end},
+                     padded_ ? scratch.slot<std::uint8_t>(slot) : nullptr);
         }
     });
 }
@@ -216,16 +230,17 @@ void Plan::copy_padded(const std::uint8_t* x, int first_row, int rows, std::uint
     }
 }
 
-void Plan::run_band(const std::uint8_t* x, std::uint8_t* y, const std::uint8_t* residual, int group, int begin, int end,
-                    std::uint8_t* padded) const {
+void Plan::run_band(const Band& band, std::uint8_t* padded) const {
     const Shape& s = shape_;
     const std::int64_t y_block = std::int64_t(s.oh) * s.ow * byte_block;
-    const std::int64_t block = std::int64_t(group) * oc_blocks_;
-    const std::int64_t first_pixel = flat_ ? begin * flat_pixels : std::int64_t(begin) * s.ow;
+    const std::int64_t block = band.first_block;
+    const std::int64_t first_pixel = flat_ ? band.begin * flat_pixels : std::int64_t(band.begin) * s.ow;
     const std::int64_t y_at = block * y_block + first_pixel * byte_block;
-    const int first_row = begin * s.stride_h - s.pad_top;
+    const int rows = band.end - band.begin;
+    const int first_row = band.begin * s.stride_h - s.pad_top;
+    const std::uint8_t* x = band.x;
     if (padded_) {
-        copy_padded(x, first_row, (end - begin - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1, padded);
+        copy_padded(x, first_row, (rows - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1, padded);
         x = padded;
     } else {
         x += flat_ ? first_pixel * byte_block : std::int64_t(first_row) * s.iw * byte_block;
@@ -235,29 +250,29 @@ void Plan::run_band(const std::uint8_t* x, std::uint8_t* y, const std::uint8_t* 
                         .w = weights_.data() + block * steps_ * (row_->pairs ? 2 : 1) * step_bytes,
                         .start = start_.data() + block * byte_block,
                         .requantize = requantize_.from(block * byte_block),
-                        .residual = residual != nullptr ? residual + y_at : nullptr,
-                        .y = y + y_at,
+                        .residual = band.residual != nullptr ? band.residual + y_at : nullptr,
+                        .y = band.y + y_at,
                         .x_row = width_ * s.stride_h * pixel(),
                         .x_pixel = s.stride_w * pixel(),
                         .y_row = std::int64_t(s.ow) * byte_block,
                         .y_block = y_block,
-                        .rows = end - begin,
+                        .rows = rows,
                         .ow = s.ow,
                         .steps = steps_,
-                        .oc_blocks = oc_blocks_,
+                        .oc_blocks = band.blocks,
                         .group = block_group_};
     if (!flat_) {
         row_->function(leaf);
         return;
     }
     leaf.rows = 1; // a unit of pixels at a time, so that what all filters read of x stays in the first-level cache
-    const std::int64_t last_pixel = std::min(end * flat_pixels, std::int64_t(s.oh) * s.ow);
+    const std::int64_t last_pixel = std::min(band.end * flat_pixels, std::int64_t(s.oh) * s.ow);
     for (std::int64_t pixel = first_pixel; pixel < last_pixel; pixel += flat_pixels) {
         leaf.ow = static_cast<int>(std::min(flat_pixels, last_pixel - pixel));
         row_->function(leaf);
         leaf.x += flat_pixels * byte_block;
         leaf.y += flat_pixels * byte_block;
-        leaf.residual = residual != nullptr ? leaf.residual + flat_pixels * byte_block : nullptr;
+        leaf.residual = band.residual != nullptr ? leaf.residual + flat_pixels * byte_block : nullptr;
     }
 }
 

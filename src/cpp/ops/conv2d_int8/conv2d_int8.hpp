@@ -50,13 +50,19 @@ class Plan {
         int channel, row, column;
     };
 
+    struct Band { // what one task makes: rows (flat: runs of pixels) [begin, end) of some blocks of filters of one image
+        const std::uint8_t* x; // the image's channels of the group
+        std::uint8_t* y;
+        const std::uint8_t* residual;
+        int first_block, blocks, begin, end;
+    };
+
     void divide_work();
     void find_offsets();
     void pack(const std::int8_t* w);
     void pack_step(std::int8_t* to, const std::int8_t* w, std::int64_t first, const Term& term, int blocks) const;
     std::int8_t weight(const std::int8_t* w, std::int64_t filter, const Term& term, int byte) const;
-    void run_band(const std::uint8_t* x, std::uint8_t* y, const std::uint8_t* residual, int group, int begin, int end,
-                  std::uint8_t* padded) const;
+    void run_band(const Band& band, std::uint8_t* padded) const;
     void copy_padded(const std::uint8_t* x, int first_row, int rows, std::uint8_t* padded) const;
 
     std::int64_t pixel() const { return planar_x_ ? 1 : byte_block; }
@@ -73,6 +79,7 @@ class Plan {
     bool flat_ = false;                   // 1 x 1, stride 1: the image is one long row
     bool padded_ = false;                 // rows are copied into scratch with their zero points
     int bands_ = 1;                       // pieces that an image's rows (or pixels) are cut into
+    int parts_ = 1;                       // ... and its filters
     std::int64_t width_ = 0, height_ = 0; // of a plane of x, as the kernels see it
     int steps_ = 0, oc_blocks_ = 0, block_group_ = 1;
     std::vector<Term> terms_; // [steps]
