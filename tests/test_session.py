@@ -161,6 +161,16 @@ def test_same_bits_for_every_number_of_threads_and_split(rng):
         np.testing.assert_array_equal(results[0], other)
 
 
+def test_portions_beside_each_other_share_nothing(rng):
+    """Concatenation among them: every portion has buffers of its own."""
+    network = odd_network(rng)
+    x = rng.standard_normal((32, 3, 13, 11)).astype(np.float32)
+    expected = network.plan(batch=32, threads=1).run(x)
+    session = network.plan(batch=32, threads=3)
+    for _ in range(20):
+        np.testing.assert_array_equal(session.run(x), expected)
+
+
 def test_sessions_in_several_threads_give_the_same_bits(rng):
     network = build("fer_4conv", seed=1)
     x = rng.standard_normal((4, 1, 48, 48)).astype(np.float32)

@@ -262,14 +262,12 @@ py::array_t<std::uint8_t> concat_call(const std::vector<py::object>& xs) {
         blocked.push_back(to_blocked(x.view));
     }
     const concat::Shape shape = concat::infer(params);
-    std::vector<const std::uint8_t*> pointers;
-    for (const Tensor<std::uint8_t>& x : blocked) {
-        pointers.push_back(x.data());
-    }
     const concat_int8::Plan plan(shape, chosen_threads());
     const std::int64_t pixels = std::int64_t(shape.ih) * shape.iw;
     Tensor<std::uint8_t> y(shape.n * round_up(shape.c, byte_block) * pixels);
-    plan.run(pointers.data(), y.data(), shape.n);
+    for (std::size_t i = 0; i < blocked.size(); ++i) {
+        plan.run(static_cast<int>(i), blocked[i].data(), y.data(), shape.n);
+    }
     py::array_t<std::uint8_t> out({shape.n, shape.c, shape.ih, shape.iw});
     from_blocked(y, shape.n, shape.c, pixels, out.mutable_data());
     return out;

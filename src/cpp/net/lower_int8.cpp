@@ -299,13 +299,11 @@ bool lower_concat(Planner& planner, const Node& node) {
         from.push_back(rescaled(planner, node, value));
     }
     const int to = planner.write_bytes(node.output, {shape.c, shape.ih, shape.iw});
-    const auto pointers = std::make_shared<std::vector<const std::uint8_t*>>(from.size());
     add_step(planner, node, "concat_int8", *layer, from, to, concat_int8::cost(one_image(shape)),
-             [layer, from, to, pointers](const Frame& f) {
+             [layer, from, to](const Frame& f) {
                  for (std::size_t i = 0; i < from.size(); ++i) {
-                     (*pointers)[i] = f.bytes_in(from[i]);
+                     layer->run(static_cast<int>(i), f.bytes_in(from[i]), f.bytes_out(to), f.images);
                  }
-                 layer->run(pointers->data(), f.bytes_out(to), f.images);
              });
     return true;
 }

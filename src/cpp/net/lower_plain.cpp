@@ -178,14 +178,8 @@ void lower_concat(Planner& planner, const Node& node) {
     }
     const Dims dims = features ? Dims{shape.c} : Dims{shape.c, shape.ih, shape.iw};
     const int to = planner.write(node.output, layer->block(), dims);
-    const auto pointers = std::make_shared<std::vector<const float*>>(from.size());
     add_step(planner, node, "concat", *layer, from, to, concat::cost(one_image(shape)),
-             [layer, from, to, pointers](const Frame& f) {
-                 for (std::size_t i = 0; i < from.size(); ++i) {
-                     (*pointers)[i] = f.in(from[i]);
-                 }
-                 layer->run(pointers->data(), f.out(to), f.images, *f.scratch);
-             });
+             [layer, from, to](const Frame& f) { layer->run(f.buffers, f.out(to), f.images, *f.scratch, from.data()); });
 }
 
 } // namespace

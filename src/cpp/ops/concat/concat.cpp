@@ -70,7 +70,7 @@ Plan::Plan(const Shape& shape, int threads, int block)
     }
 }
 
-void Plan::run(const float* const* xs, float* y, int images, Scratch& /*scratch*/) const {
+void Plan::run(const float* const* xs, float* y, int images, Scratch& /*scratch*/, const int* which) const {
     const Shape& s = shape_;
     const int block = row_->block;
     const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
@@ -81,7 +81,8 @@ void Plan::run(const float* const* xs, float* y, int images, Scratch& /*scratch*
         const Piece& piece = pieces_[static_cast<std::size_t>(task % pieces)];
         const std::int64_t x_blocks = ceil_div(s.channels[static_cast<std::size_t>(piece.input)], block);
         const std::int64_t y_blocks = ceil_div(s.c, block);
-        row_->function(ConcatLeaf{.x = xs[piece.input] + (image * x_blocks + piece.x_block) * plane + piece.x_lane,
+        row_->function(ConcatLeaf{.x = xs[which != nullptr ? which[piece.input] : piece.input] +
+                                       (image * x_blocks + piece.x_block) * plane + piece.x_lane,
                                   .y = y + (image * y_blocks + piece.y_block) * plane + piece.y_lane,
                                   .pixels = pixels,
                                   .lanes = piece.lanes});

@@ -29,8 +29,8 @@ class Plan {
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return {}; }
 
-    // xs: one pointer for each input, `images` <= shape.n images each, blocked channels like y. Allocates nothing.
-    void run(const float* const* xs, float* y, int images, Scratch& scratch) const;
+    // Input i is xs[which[i]] (`which` null: xs[i]), `images` <= shape.n images, blocked channels like y. Allocates nothing.
+    void run(const float* const* xs, float* y, int images, Scratch& scratch, const int* which = nullptr) const;
 
   private:
     // Lanes of block `x_block` of an input that become lanes of block `y_block`.

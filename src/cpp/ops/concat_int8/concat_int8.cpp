@@ -1,5 +1,7 @@
 #include "ops/concat_int8/concat_int8.hpp"
 
+#include <numeric>
+
 #include "ops/split.hpp"
 
 namespace fk {
@@ -43,20 +45,18 @@ Plan::Plan(const Shape& shape, int threads)
     : shape_(shape), row_(&choose_row("concat_int8", rows, shape)),
       threads_(threads_for(static_cast<std::int64_t>(2 * concat_int8::cost(shape).bytes_read), bytes_worth_a_thread, threads)) {}
 
-void Plan::run(const std::uint8_t* const* x, std::uint8_t* y, int images) const {
+void Plan::run(int piece, const std::uint8_t* x, std::uint8_t* y, int images) const {
     const Shape& s = shape_;
     const std::int64_t pixels = std::int64_t(s.ih) * s.iw;
+    const int channels = s.channels[static_cast<std::size_t>(piece)];
+    const int first = std::accumulate(s.channels.begin(), s.channels.begin() + piece, 0);
     // Pieces that share a block of the result must not be written at once: the images are what is shared out.
     parallel_for(images, threads_, [&](int image, int) {
-        int first = 0;
-        for (std::size_t i = 0; i < s.channels.size(); ++i) {
-            row_->function(ConcatInt8Leaf{.x = x[i] + image * round_up(s.channels[i], byte_block) * pixels,
-                                          .y = y + image * round_up(s.c, byte_block) * pixels,
-                                          .pixels = pixels,
-                                          .channels = s.channels[i],
-                                          .first = first});
-            first += s.channels[i];
-        }
+        row_->function(ConcatInt8Leaf{.x = x + image * round_up(channels, byte_block) * pixels,
+                                      .y = y + image * round_up(s.c, byte_block) * pixels,
+                                      .pixels = pixels,
+                                      .channels = channels,
+                                      .first = first});
     });
 }
 

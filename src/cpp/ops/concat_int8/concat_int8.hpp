@@ -22,7 +22,8 @@ class Plan {
 
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return {}; }
-    void run(const std::uint8_t* const* x, std::uint8_t* y, int images) const;
+    // Piece number `piece`, `images` images of it, into its place in y.
+    void run(int piece, const std::uint8_t* x, std::uint8_t* y, int images) const;
 
   private:
     Shape shape_;
