@@ -36,8 +36,9 @@ void pause() {
 }
 
 // Waking a thread takes 5 to 50 us (most on virtual machines, whose idle processors are halted), a layer of a small network
-// takes 5 to 50 us too: workers stay awake while somebody runs a network, and a little longer, for the next call.
-constexpr std::chrono::microseconds awake_in_a_run{2000};
+// takes 5 to 50 us too: workers stay awake while somebody runs a network, and a little longer, for the next call. Not much
+// longer than a layer: where other processes want the processor, a caller that lost it comes back to a worker with time left.
+constexpr std::chrono::microseconds awake_in_a_run{200};
 constexpr std::chrono::microseconds awake_after{50};
 
 // Waits until ready() or until a time has passed, without giving up the processor; true when ready.

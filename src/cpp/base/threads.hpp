@@ -26,7 +26,7 @@ class ThreadPool {
     // body. The body must not throw.
     void run(int chunks, int threads, Body body, void* context);
 
-    // Between these, workers that find nothing to do stay awake for what comes next (for 2 ms at most).
+    // Between these, workers that find nothing to do stay awake for what comes next (for 200 us at most).
     void begin_run();
     void end_run();
 
