@@ -308,3 +308,9 @@ def test_peak_of_the_machine():
         _core.machine_peak("flops", 0.01)
     with pytest.raises(ValueError, match="seconds must be from"):
         _core.machine_peak("xor_popcount", 0.0)
+
+
+def test_shown_by_their_shapes(rng):
+    filters = nn.binarize(rng.standard_normal((8, 40, 3, 3)).astype(np.float32))
+    assert repr(filters) == "BinaryFilters(shape=(8, 40, 3, 3))"
+    assert repr(nn.sign_bits(np.zeros((1, 40, 5, 6), np.float32))) == "BinaryTensor(shape=(1, 40, 5, 6))"

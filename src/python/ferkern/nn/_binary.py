@@ -59,6 +59,9 @@ class BinaryFilters:
         o, kh, kw, _ = self.bits.shape
         return (o, self.channels) if self.is_dense else (o, self.channels, kh, kw)
 
+    def __repr__(self) -> str:
+        return f"BinaryFilters(shape={self.shape})"
+
     def weights(self) -> Float32:
         """The float weights that these stand for: alpha sign(w), float32 of the weights' shape."""
         signs = _unpacked(self.bits, self.channels).transpose(0, 3, 1, 2)
@@ -96,6 +99,9 @@ class BinaryTensor:
         """(N, C, H, W)"""
         n, h, w, _ = self.bits.shape
         return n, self.channels, h, w
+
+    def __repr__(self) -> str:
+        return f"BinaryTensor(shape={self.shape})"
 
     def signs(self) -> Float32:
         """float32 [N, C, H, W] of 1 and -1."""
