@@ -4,7 +4,9 @@
 
 Every side has the same weights and runs as its users would run it at its best: onnxruntime with all optimisations,
 OpenVINO for latency in float32, torch traced, frozen and in channels_last. Sides take turns call by call, pinned to as
-many processors as threads; the median of each is printed, and ferkern's time over that of the best peer.
+many processors as threads; the median of each is printed, and ferkern's time over that of the best peer. "of peak" is
+the rate of the direct sums' operations over the cores' fp32 peak, measured at the start (`ferkern.bench.machine`):
+Winograd does fewer, and may come out above 100 %.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from onnx_export import to_onnx
 
-from ferkern import _core, models
+from ferkern import _core, bench, models
 from ferkern.models import Network
 from ferkern.train.module import GraphModule
 
@@ -90,8 +92,8 @@ def settled(network: Network, rng: np.random.Generator) -> Network:
     return network
 
 
-def compare(row: str, network: Network, batch: int, threads: int, seconds: float) -> dict[str, object]:
-    """Median times of all sides on one network."""
+def compare(row: str, network: Network, batch: int, threads: int, seconds: float, peak: float) -> dict[str, object]:
+    """Median times of all sides on one network; `peak` is one core's, in operations a second."""
     rng = np.random.default_rng(0)
     model = to_onnx(network, batch=batch)
     session = network.plan(batch=batch, threads=threads)
@@ -112,6 +114,7 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
             spent[side].append(perf_counter() - begin)
     medians = {side: float(np.median(times[3:])) for side, times in spent.items()}
     best = min(PEERS, key=medians.__getitem__)
+    rate = 2.0 * network.multiply_adds() * batch / medians["ferkern"]
     return {
         "row": row,
         "class": ROWS[row][1],
@@ -121,7 +124,8 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
         "rounds": len(spent["ferkern"]) - 3,
         "best_peer": best,
         "ratio": medians["ferkern"] / medians[best],
-        "gflops": 2e-9 * network.multiply_adds() * batch / medians["ferkern"],
+        "gflops": 1e-9 * rate,
+        "of_peak": rate / (peak * threads),
     }
 
 
@@ -129,7 +133,7 @@ def print_row(row: dict) -> None:
     times = " ".join(f"{row['ms'][side]:11.3f}" for side in ("ferkern", *PEERS))
     print(  # noqa: T201
         f"{row['row']:18} {row['batch']:5} {row['threads']:7} {times} {row['ratio']:6.2f} {row['best_peer']:12} "
-        f"{row['gflops']:8.1f}",
+        f"{row['gflops']:8.1f} {row['of_peak']:7.0%}",
         flush=True,
     )
 
@@ -152,9 +156,11 @@ def main() -> None:
     arguments = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))
     cpu = _core.cpu()
-    print(f"{cpu['brand']}, {_core.isa_default()}")  # noqa: T201
+    profile = bench.machine(quick=True)
+    peak, peak_isa = profile.peak("fp32", _core.isa_default())
+    print(f"{cpu['brand']}, {_core.isa_default()}; fp32 peak of one core ({peak_isa}) {1e-9 * peak:.0f} GFLOP/s")  # noqa: T201
     heads = " ".join(f"{side + ' ms':>11}" for side in ("ferkern", "ORT", "OpenVINO", "torch"))
-    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GFLOP/s':>8}")  # noqa: T201
+    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GFLOP/s':>8} {'of peak':>7}")  # noqa: T201
     rows = []
     for name in arguments.rows:
         network = settled(ROWS[name][0](), np.random.default_rng(1)) if ROWS[name][1] != "faces" else ROWS[name][0]()
@@ -162,7 +168,7 @@ def main() -> None:
             os.sched_setaffinity(0, processors[:threads])
             for batch in arguments.batch:
                 if batch == 1 or name not in ONLY_ONE:
-                    rows.append(compare(name, network, batch, threads, arguments.seconds))
+                    rows.append(compare(name, network, batch, threads, arguments.seconds, peak))
                     print_row(rows[-1])
     print_means(rows)
     if arguments.json:
@@ -171,7 +177,7 @@ def main() -> None:
             "openvino": openvino.__version__,
             "torch": torch.__version__,
         }
-        machine = {"cpu": cpu, "platform": platform.platform(), **versions}
+        machine = {"cpu": cpu, "platform": platform.platform(), **versions, "profile": profile.to_dict()}
         arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 
 

@@ -99,6 +99,7 @@ class Session:
         self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
         self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
         self.threads = self._native.threads()
+        self._value_bytes = self._native.arena_bytes()
         self._costs = tuple(
             LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
             for layer, kernel, flops, read, written, _, weights, work, at_once in self._native.steps()
@@ -123,7 +124,7 @@ class Session:
     @property
     def arena_bytes(self) -> int:
         """Memory that all values between the layers share."""
-        return self._native.arena_bytes()
+        return self._value_bytes
 
     def run(self, x: Float32, *, out: Float32 | None = None) -> Float32:
         """Run the network.
@@ -165,12 +166,5 @@ class Session:
         y, seconds = self._native.profile(x)
         wall = perf_counter() - begin
         return y, Ledger(
-            costs=self._costs,
-            seconds=tuple(seconds),
-            wall_seconds=wall,
-            images=len(y),
-            batch=self.batch,
-            threads=self.threads,
-            value_bytes=self.arena_bytes,
-            machine=machine,
+            self._costs, tuple(seconds), wall, len(y), self.batch, self.threads, self._value_bytes, machine
         )
