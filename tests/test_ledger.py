@@ -190,6 +190,19 @@ def test_every_span_is_measured(rng):
         assert build("fer_2conv").plan().threads == 3
 
 
+def test_portions_side_by_side_are_measured_as_they_run(rng):
+    """Spans are means over the threads: together they stay within the call."""
+    network_ = build("fer_small")
+    x = rng.standard_normal((32, 1, 48, 48)).astype(np.float32)
+    session = network_.plan(batch=32, threads=2)
+    y, ledger = session.profile(x)
+    np.testing.assert_array_equal(y, session.run(x))
+    assert all(s > 0 for s in ledger.seconds)
+    assert sum(ledger.seconds) < ledger.wall_seconds
+    _, again = session.profile(x[:1])  # what was measured before is forgotten
+    assert sum(again.seconds) < again.wall_seconds
+
+
 def test_median_of_ledgers():
     runs = [
         ledger_of(seconds=(s, 0.02), wall_seconds=s + 0.02 + r) for s, r in ((0.01, 3e-3), (0.05, 1e-3), (0.02, 2e-3))

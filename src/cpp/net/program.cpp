@@ -52,7 +52,8 @@ Program::Program(std::vector<Step> steps, std::vector<Buffer> buffers, const Scr
         contexts_.push_back({.arena = Tensor<float>(floats),
                              .pointers = std::vector<float*>(buffers_.size(), nullptr),
                              // A portion that runs beside others has one thread, one that runs alone all of them.
-                             .scratch = Scratch(booking, c == 0 ? threads : 1)});
+                             .scratch = Scratch(booking, c == 0 ? threads : 1),
+                             .seconds = std::vector<double>(steps_.size(), 0.0)});
     }
 }
 
@@ -96,18 +97,27 @@ void Program::run_steps(Context& context, int begin, int end, int images, double
 void Program::run(const float* x, float* y, int images, double* seconds) {
     const KeepAwake awake(threads_);
     const int portions = static_cast<int>(ceil_div(images, portions_.images));
-    // Portions beside each other share nothing; with fewer than threads, or to be timed, each has all threads for itself.
-    const int together = seconds == nullptr && portions >= threads_ ? static_cast<int>(contexts_.size()) : 1;
+    // Portions beside each other share nothing; with fewer than threads each has all threads for itself.
+    const int together = portions >= threads_ ? static_cast<int>(contexts_.size()) : 1;
     if (seconds != nullptr) {
         std::fill_n(seconds, steps_.size(), 0.0);
+        for (Context& context : contexts_) {
+            std::fill(context.seconds.begin(), context.seconds.end(), 0.0);
+        }
     }
     parallel_for(portions, together, [&](int portion, int slot) {
         Context& context = contexts_[static_cast<std::size_t>(slot)];
         const int first = portion * portions_.images;
         point(context, x, y, first);
         const Alone alone(together > 1);
-        run_steps(context, 0, portions_.count, std::min(portions_.images, images - first), seconds);
+        run_steps(context, 0, portions_.count, std::min(portions_.images, images - first),
+                  seconds != nullptr ? context.seconds.data() : nullptr);
     });
+    for (std::size_t i = 0; seconds != nullptr && i < steps_.size(); ++i) {
+        for (const Context& context : contexts_) {
+            seconds[i] += context.seconds[i] / together;
+        }
+    }
     point(contexts_.front(), x, y, 0);
     run_steps(contexts_.front(), portions_.count, static_cast<int>(steps_.size()), images, seconds);
 }

@@ -57,7 +57,7 @@ class Program {
             int batch, int threads);
 
     // x and y hold `images` <= batch() images. With `seconds`, one entry for each step, the time each took is written there;
-    // portions are then run one after the other.
+    // of portions side by side, the mean over the threads.
     void run(const float* x, float* y, int images, double* seconds = nullptr);
 
     int batch() const { return batch_; }
@@ -73,6 +73,7 @@ class Program {
         Tensor<float> arena;
         std::vector<float*> pointers;
         Scratch scratch;
+        std::vector<double> seconds; // of each step, in the portions that it ran
     };
     void point(Context& context, const float* x, float* y, int first) const;
     void run_steps(Context& context, int begin, int end, int images, double* seconds) const;

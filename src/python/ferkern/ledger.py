@@ -39,7 +39,7 @@ class LedgerRow:
     kernel
         ``"op:name:isa"``.
     seconds
-        From one reading of the clock to the next.
+        From one reading of the clock to the next; the mean over the threads where each runs images of its own.
     flops
         Operations of the whole run, a multiply-add counts two: those of the definition, so of a convolution the direct
         sum's.
