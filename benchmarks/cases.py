@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BINARY", "LAYERS", "PRODUCTS", "BinaryLayer", "Layer", "Product"]
+import numpy as np
+
+__all__ = ["BINARY", "DECOMPOSITIONS", "LAYERS", "PRODUCTS", "BinaryLayer", "Decomposition", "Layer", "Product"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,24 @@ class BinaryLayer:
     filters: int
     size: int = 3
     stride: int = 1
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A singular value decomposition of Gaussian numbers in float32, or of as many with falling singular values."""
+
+    name: str
+    shape: tuple[int, ...]
+    k: int | None = None
+    """Triples by the randomized method."""
+
+    def matrix(self) -> np.ndarray:
+        rng = np.random.default_rng(1)
+        a = rng.standard_normal(self.shape)
+        if self.k:  # as trajectories: a few strong directions over noise
+            strong = rng.standard_normal((self.shape[0], 2 * self.k)) * np.geomspace(100, 1, 2 * self.k)
+            a += strong @ rng.standard_normal((2 * self.k, self.shape[1]))
+        return a.astype(np.float32)
 
 
 def conv(
@@ -145,4 +165,18 @@ BINARY = [
     BinaryLayer("down128", 64, 48, 128, stride=2),
     BinaryLayer("conv1x1", 256, 14, 256, size=1),
     BinaryLayer("conv5x5", 64, 24, 64, size=5),
+]
+
+DECOMPOSITIONS = [
+    Decomposition("8x8", (8, 8)),
+    Decomposition("32x32", (32, 32)),
+    Decomposition("136x136", (136, 136)),
+    Decomposition("1000x136", (1000, 136)),
+    Decomposition("10000x136", (10000, 136)),
+    Decomposition("35887x136", (35887, 136)),
+    Decomposition("512x512", (512, 512)),
+    Decomposition("1024x1024", (1024, 1024)),
+    Decomposition("4000x2304", (4000, 2304)),
+    Decomposition("batch8", (10000, 8, 8)),
+    Decomposition("randomized", (35887, 136), k=16),
 ]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 import oracle
-from cases import BinaryLayer, Layer, Product
+from cases import BinaryLayer, Decomposition, Layer, Product
 from ferkern import _core, linalg, nn
 from ferkern.config import config
 from ferkern.models.network import Network, Node
 from ferkern.registry import last_kernel
 from ferkern.session import Session
 
-__all__ = ["binary", "layer", "product"]
+__all__ = ["binary", "decomposition", "layer", "product"]
 
 THREADS = 1
 _ORACLE: dict[str, Any] = {
@@ -136,3 +136,25 @@ def binary(benchmark: Any, case: BinaryLayer, packed: bool) -> None:
     if benchmark.stats is not None:
         rate = operations / benchmark.stats.stats.median
         benchmark.extra_info.update(gops=rate / 1e9, share_of_peak=rate / peak)
+
+
+def decomposition(benchmark: Any, case: Decomposition) -> None:
+    """Time `ferkern.linalg.svd`; flops are the nominal count of Golub and Van Loan's for the whole of it."""
+    a = case.matrix()
+    options: dict[str, Any] = {"k": case.k, "method": "randomized"} if case.k else {}
+    with config(threads=THREADS):
+        found = linalg.svd(a, **options)
+        exact = np.linalg.svd(a.astype(np.float64), compute_uv=False)[..., : found.s.shape[-1]]
+        _check(found.s, exact)
+        kernel = last_kernel()
+        benchmark(linalg.svd, a, **options)
+    m, n = max(a.shape[-2:]), min(a.shape[-2:])
+    benchmark.extra_info.update(
+        kernel=kernel,
+        isa=kernel.split(":")[2],
+        method=found.method,
+        threads=THREADS,
+        flops=a.size / (m * n) * (6.0 * m * n**2 + 20.0 * n**3),
+        bytes=a.nbytes + sum(x.nbytes for x in found),
+        cpu=_core.cpu()["brand"],
+    )

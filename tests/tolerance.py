@@ -46,7 +46,8 @@ def svd(dtype, r, serial=0):
 
     Orthogonal transformations are backward stable with a modest multiple of r e (Higham, section 19.3: c m n u for all
     of a factorisation's columns together, where sqrt(r) times a few u is what happens): ten times, as
-    ferkern.linalg.svd says. The constant 10 beside r is for small ones, whose sweeps and reflections have a
-    least number of roundings. `serial`: terms of the plain row's longest sum, one after the other: a norm is off by up to as many halves of e.
+    ferkern.linalg.svd says. The constant 10 beside r is for small ones, whose sweeps and reflections have a least
+    number of roundings. `serial`: terms of the plain row's longest sum, one after the other: a norm is off by up to
+    as many halves of e.
     """
     return float(np.finfo(dtype).eps) * (10 * (r + 10) + serial / 2)

@@ -9,9 +9,9 @@ namespace fk::svd {
 
 bool fits_lanes(const Shape& shape);
 
-// Gives the numbers of the matrices that are left to be done one by one: where a singular value is next to nothing beside
-// another.
+// largest: the largest magnitude of each matrix. Gives the numbers of the matrices that are left to be done one by one: where a
+// singular value is next to nothing beside another.
 template <class T> std::vector<std::int64_t> decompose_lanes(const SvdSteps<T>& steps, const Shape& shape, const View<const T>& a,
-                                                             const Results<T>& to, int threads);
+                                                             const std::vector<T>& largest, const Results<T>& to, int threads);
 
 } // namespace fk::svd

@@ -12,7 +12,10 @@ namespace {
 constexpr int most_sweeps = 30; // six to ten is what happens
 
 // Squared norms apart by more than this: the small column's rounding errors are no longer small beside it.
-template <class T> constexpr double smallest_share = std::is_same_v<T, float> ? 1e-20 : 1e-200;
+template <class T> constexpr double smallest_share = std::is_same_v<T, float> ? 1e-16 : 1e-100;
+
+// Numbers are so large in the lanes that products of four, of the smallest share, still can be told from zero.
+template <class T> constexpr int raised = std::is_same_v<T, float> ? 12 : 100;
 
 template <class T> T tolerance(std::int64_t rows) { return std::sqrt(static_cast<T>(rows)) * std::numeric_limits<T>::epsilon(); }
 
@@ -103,30 +106,27 @@ template <class T> struct Lanes {
         return wide ? Strided<const T>{data, a.strides[2], a.strides[1]} : Strided<const T>{data, a.strides[1], a.strides[2]};
     }
 
-    // Its largest magnitude becomes 1/2 to 1; the exponent that brings it back.
-    int load(const Strided<const T>& a, int lane) {
-        T most = 0;
-        for (int j = 0; j < n; ++j) {
-            for (int i = 0; i < m; ++i) {
-                most = std::max(most, std::abs(a.at(i, j)));
-            }
-        }
+    // Its largest magnitude, `most`, becomes 1/2 to 1 times 2^raised; the exponent that brings it back.
+    int load(const Strided<const T>& a, T most, int lane) {
         int exponent = 0;
         std::frexp(most, &exponent);
         exponent = std::max(exponent, 3 - std::numeric_limits<T>::max_exponent);
         const T scale = std::ldexp(T(1), -exponent);
+        const T lift = std::ldexp(T(1), raised<T>);
         T* to = x.data() + lane;
         for (int j = 0; j < n; ++j) {
             for (int i = 0; i < m; ++i, to += width) {
-                *to = a.at(i, j) * scale;
+                *to = a.at(i, j) * scale * lift;
             }
         }
+        return exponent - raised<T>;
+    }
+
+    void reset() { // v to the identity, in all lanes
+        std::fill_n(v.data(), v.size(), T(0));
         for (int j = 0; shape.vectors && j < n; ++j) {
-            for (int i = 0; i < n; ++i) {
-                v[(std::int64_t(j) * n + i) * width + lane] = T(i == j);
-            }
+            std::fill_n(v.data() + std::int64_t(j) * (n + 1) * width, width, T(1));
         }
-        return exponent;
     }
 
     void clear(int lane) { // an identity converges at once
@@ -155,9 +155,8 @@ template <class T> struct Lanes {
             return false;
         }
         const int k = shape.k;
-        const T unscale = std::ldexp(T(1), exponent);
         for (int j = 0; j < k; ++j) {
-            to.s[index * k + j] = std::sqrt(values[j]) * unscale;
+            to.s[index * k + j] = std::ldexp(std::sqrt(values[j]), exponent);
         }
         if (!shape.vectors) {
             return true;
@@ -192,7 +191,7 @@ template <class T> struct Lanes {
 } // namespace
 
 template <class T> std::vector<std::int64_t> decompose_lanes(const SvdSteps<T>& steps, const Shape& shape, const View<const T>& a,
-                                                             const Results<T>& to, int threads) {
+                                                             const std::vector<T>& largest, const Results<T>& to, int threads) {
     const std::int64_t groups = ceil_div(shape.batch, steps.lanes);
     const std::int64_t n = std::min(shape.m, shape.n);
     std::int32_t rounds = 0;
@@ -214,8 +213,10 @@ template <class T> std::vector<std::int64_t> decompose_lanes(const SvdSteps<T>& 
         for (std::int64_t group = groups * task / cut; group < groups * (task + 1) / cut; ++group) {
             const std::int64_t first = group * steps.lanes;
             const int count = static_cast<int>(std::min<std::int64_t>(steps.lanes, shape.batch - first));
+            lanes.reset();
             for (int lane = 0; lane < count; ++lane) {
-                exponents[static_cast<std::size_t>(lane)] = lanes.load(lanes.matrix(a, first + lane), lane);
+                exponents[static_cast<std::size_t>(lane)] =
+                    lanes.load(lanes.matrix(a, first + lane), largest[static_cast<std::size_t>(first + lane)], lane);
             }
             for (int lane = count; lane < steps.lanes; ++lane) {
                 lanes.clear(lane);
@@ -246,8 +247,8 @@ template <class T> std::vector<std::int64_t> decompose_lanes(const SvdSteps<T>& 
 template bool jacobi(const Worker<float>&, const Columns<float>&, bool, Square<float>&);
 template bool jacobi(const Worker<double>&, const Columns<double>&, bool, Square<double>&);
 template std::vector<std::int64_t> decompose_lanes(const SvdSteps<float>&, const Shape&, const View<const float>&,
-                                                   const Results<float>&, int);
+                                                   const std::vector<float>&, const Results<float>&, int);
 template std::vector<std::int64_t> decompose_lanes(const SvdSteps<double>&, const Shape&, const View<const double>&,
-                                                   const Results<double>&, int);
+                                                   const std::vector<double>&, const Results<double>&, int);
 
 } // namespace fk::svd

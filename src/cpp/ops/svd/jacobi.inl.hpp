@@ -24,6 +24,38 @@ template <class V, class T> FK_INLINE Turn<V> turn_of(V a, V b, V g, T /*type*/)
     return {t, c, c * t};
 }
 
+#if FK_ISA_LEVEL >= 1
+// float32 roots and quotients from the processor's estimates (12 or 14 bits): an angle needs no more, since the next sweep mends
+// what it leaves; the cosine gets a Newton step, since c^2 + s^2 must be 1 to the last bits.
+FK_INLINE vf root_estimate(vf a) {
+#if FK_ISA_LEVEL >= 2
+    return {_mm512_rsqrt14_ps(a.v)};
+#else
+    return {_mm256_rsqrt_ps(a.v)};
+#endif
+}
+FK_INLINE vf inverse_estimate(vf a) {
+#if FK_ISA_LEVEL >= 2
+    return {_mm512_rcp14_ps(a.v)};
+#else
+    return {_mm256_rcp_ps(a.v)};
+#endif
+}
+FK_INLINE Turn<vf> turn_of(vf a, vf b, vf g, float /*type*/) {
+    const vf one = splat(1.0F);
+    const vf quotient = (b - a) * inverse_estimate(g + g);
+    const vf z = min(abs(quotient), splat(1e18F)); // 1e18 too where the estimate overflows
+    const vf w = fma(z, z, one);
+    const vf size = inverse_estimate(fma(w, root_estimate(w), z));
+    const vf t = select(gt(zero(), quotient), zero() - size, size);
+    const vf u = fma(t, t, one);
+    const vf c = root_estimate(u);
+    const vf half = splat(0.5F) * c;
+    const vf exact = fma(half, fnma(u * c, c, one), c);
+    return {t, exact, exact * t};
+}
+#endif
+
 // ROWS of them in registers; 0: as many as there are, read twice.
 template <class T, int ROWS> FK_INLINE void turn_lanes(T* p, T* q, int rows, typename Wide<T>::v c, typename Wide<T>::v s) {
     constexpr int W = Wide<T>::width;
@@ -58,7 +90,7 @@ template <class T, int M, int N> unsigned lanes_sweep(const SvdLanes<T>& l) {
     constexpr int W = Wide<T>::width;
     const int m = M > 0 ? M : l.m;
     const int n = N > 0 ? N : l.n;
-    const auto tolerance = splat(l.tolerance);
+    const auto tolerance = splat(l.tolerance * l.tolerance);
     const auto nothing = splat(T(0));
     const auto one = splat(T(1));
     for (int j = 0; j < n; ++j) {
@@ -74,8 +106,7 @@ template <class T, int M, int N> unsigned lanes_sweep(const SvdLanes<T>& l) {
         const auto a = load(l.squares + p * W);
         const auto b = load(l.squares + q * W);
         const auto g = lane_dots<T, M>(xp, xq, m);
-        // Roots one by one: the product of two small squares may vanish.
-        const auto apart = gt(abs(g), tolerance * (sqrt(a) * sqrt(b)));
+        const auto apart = gt(g * g, tolerance * (a * b));
         if (mask_bits(apart) == 0) {
             continue;
         }

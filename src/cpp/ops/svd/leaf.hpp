@@ -55,7 +55,8 @@ template <class T> struct SvdRotations {
 };
 
 // One-sided Jacobi on as many matrices as a vector has lanes: x [n][m][lanes] (columns), v [n][n][lanes], which is the
-// identity before. Afterwards the columns of x are orthogonal and squares [n][lanes] their squared norms.
+// identity before; magnitudes such that products of four numbers neither vanish nor overflow. Afterwards the columns of x are
+// orthogonal and squares [n][lanes] their squared norms.
 template <class T> struct SvdLanes {
     T* x;
     T* v; // null: not wanted

@@ -144,7 +144,7 @@ template <class T> std::string decompose(const Shape& shape, const View<const T>
     std::vector<std::int64_t> left;
     std::string taken;
     if (fits_lanes(shape)) {
-        left = decompose_lanes(steps, shape, a, to, threads);
+        left = decompose_lanes(steps, shape, a, largest, to, threads);
         taken = "jacobi";
         if (left.empty()) {
             return taken;
