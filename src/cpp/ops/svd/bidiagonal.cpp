@@ -189,6 +189,17 @@ template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T
     return result;
 }
 
+namespace {
+// 1 / |x|: thousands of rotations have each rounded a little off its length.
+template <class T> double shortening(const T* x, std::int64_t n) {
+    double square = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+        square += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    return 1 / std::sqrt(square);
+}
+} // namespace
+
 template <class T> void order(Square<T>& square) {
     const auto n = static_cast<std::int64_t>(square.s.size());
     std::vector<std::int64_t> place(square.s.size());
@@ -211,14 +222,15 @@ template <class T> void order(Square<T>& square) {
             const T* x = square.v.view.column(from);
             const std::int64_t rows = v.view.rows;
             const T* largest = std::max_element(x, x + rows, [](T a, T b) { return std::abs(a) < std::abs(b); });
-            const T sign = *largest < 0 ? T(-1) : T(1);
-            const T other = value(from) < 0 ? -sign : sign;
+            const double sign = *largest < 0 ? -1 : 1;
             const T* y = square.u.view.column(from);
+            const double right = sign * shortening(x, rows);
+            const double left = (value(from) < 0 ? -sign : sign) * shortening(y, u.view.rows);
             for (std::int64_t i = 0; i < rows; ++i) {
-                v.view.at(i, to) = sign * x[i];
+                v.view.at(i, to) = static_cast<T>(right * static_cast<double>(x[i]));
             }
             for (std::int64_t i = 0; i < u.view.rows; ++i) {
-                u.view.at(i, to) = other * y[i];
+                u.view.at(i, to) = static_cast<T>(left * static_cast<double>(y[i]));
             }
         }
         square.u = std::move(u);
