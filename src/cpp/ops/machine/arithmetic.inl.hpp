@@ -35,10 +35,15 @@ FK_INLINE vi dot_bytes(vi sum, vi x, vi w) {
 #elif FK_ISA_LEVEL == 1
     return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(x.v, w.v))};
 #elif defined(__SSE2__)
+    // The sums run over, as those of the instructions above do: unsigned, where that has a meaning.
     using i16x8 = int16_t __attribute__((vector_size(16)));
-    return {sum.v + __builtin_ia32_pmaddwd128(reinterpret_cast<i16x8>(x.v), reinterpret_cast<i16x8>(w.v))};
+    using u32x4 = uint32_t __attribute__((vector_size(16)));
+    const auto product = __builtin_ia32_pmaddwd128(reinterpret_cast<i16x8>(x.v), reinterpret_cast<i16x8>(w.v));
+    return {reinterpret_cast<decltype(sum.v)>(reinterpret_cast<u32x4>(sum.v) + reinterpret_cast<u32x4>(product))};
 #else
-    return sum + x * w;
+    using u32x4 = uint32_t __attribute__((vector_size(16)));
+    const u32x4 product = reinterpret_cast<u32x4>(x.v) * reinterpret_cast<u32x4>(w.v);
+    return {reinterpret_cast<decltype(sum.v)>(reinterpret_cast<u32x4>(sum.v) + product)};
 #endif
 }
 
