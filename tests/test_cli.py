@@ -165,8 +165,10 @@ def test_interrupt_ends_cleanly(tmp_path: Path, portrait: Path) -> None:
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["faces"]
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Not communicate(): it would miss what readline() has read ahead.
+    assert process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(timeout=60) == 130
     assert "Traceback" not in err
     assert "interrupted" in err
     assert all(json.loads(line) for line in out.splitlines())
