@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import onnxruntime
@@ -29,7 +28,7 @@ from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 sys.path.insert(0, str(Path(__file__).parent))
-from networks import ONLY_ONE, ROWS, Call, onnxruntime_call, settled
+from networks import ONLY_ONE, ROWS, Call, in_turns, onnxruntime_call, settled
 from onnx_export import to_onnx
 
 from ferkern import _core, quantize
@@ -96,14 +95,8 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
         for side, call in calls.items()
     }
     assert errors["ferkern"] <= 2 * max(errors[peer] for peer in PEERS) + 0.02, errors
-    spent: dict[str, list[float]] = {side: [] for side in calls}
-    finish = perf_counter() + seconds
-    while perf_counter() < finish or len(spent["ferkern"]) < 13:
-        for side, call in calls.items():
-            begin = perf_counter()
-            call(x)
-            spent[side].append(perf_counter() - begin)
-    medians = {side: float(np.median(times[3:])) for side, times in spent.items()}
+    spent = in_turns(calls, x, seconds)
+    medians = {side: float(np.median(times)) for side, times in spent.items()}
     best = min(PEERS, key=medians.__getitem__)
     return {
         "row": row,
@@ -113,7 +106,7 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
         "ms": {side: 1e3 * t for side, t in medians.items()},
         "least_ms": {side: 1e3 * min(times) for side, times in spent.items()},
         "error": errors,
-        "rounds": len(spent["ferkern"]) - 3,
+        "rounds": len(spent["ferkern"]),
         "best_peer": best,
         "ratio": medians["ferkern"] / medians[best],
         "gops": 2e-9 * network.multiply_adds() * batch / medians["ferkern"],

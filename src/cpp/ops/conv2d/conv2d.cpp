@@ -66,6 +66,8 @@ double work(const KernelRow& row, const Shape& s, PlanFor use) {
 constexpr std::int64_t band_bytes = 192 * 1024;
 // Blocks of filters that a kernel takes at once, at most.
 constexpr int most_blocks = 4;
+// Bytes of weights that several bands of a thread should not pass through its second-level cache.
+constexpr std::int64_t many_weights = 256 * 1024;
 // Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
 constexpr std::int64_t flat_pixels = 84;
 
@@ -192,9 +194,14 @@ void Plan::divide_work() {
     padded_ = s.pad_top > 0 || s.pad_left > 0 || height > s.ih || width > s.iw;
     flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw && !pooled_;
     const int step = pooled_ ? 2 : 1; // rows of sums for a row of y
-    const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh / step;
-    const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * 4, s.n) : 1;
-    std::int64_t rows_per_band = std::max<std::int64_t>(1, units / std::max<std::int64_t>(1, wanted));
+    const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
+    // As many units for every thread, one pixel more at most.
+    flat_pixels_ = ceil_div(pixels, round_up(ceil_div(pixels, flat_pixels), s.n < threads_ ? threads_ : 1));
+    const std::int64_t units = flat_ ? ceil_div(pixels, flat_pixels_) : s.oh / step;
+    // Each band reads all weights: where they are many, a thread gets one band.
+    const int pieces = weights_.size() * 4 > many_weights ? 1 : pieces_per_thread;
+    const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * pieces, s.n) : 1;
+    std::int64_t rows_per_band = std::max<std::int64_t>(1, ceil_div(units, std::max<std::int64_t>(1, wanted)));
     if (!flat_) {
         const std::int64_t channels = planar_x_ ? s.ic / s.groups : round_up(s.ic / s.groups, row_->block);
         const std::int64_t row_bytes = width * channels * 4;
@@ -218,7 +225,7 @@ void Plan::run(const float* x, float* y, const float* residual, int images, Scra
     const std::int64_t r_image = round_up(s.oc, row_->block) * s.oh * s.ow;
     const int step = pooled_ ? 2 : 1;
     const std::int64_t y_image = round_up(y_channels_, row_->block) * (s.oh / step) * (s.ow / step);
-    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels)) : s.oh / step;
+    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels_)) : s.oh / step;
     parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
         const float* r = residual != nullptr ? residual + image * r_image : nullptr;
         if (flat_) {
@@ -312,8 +319,8 @@ void Plan::run_flat(const float* x, float* y, const float* residual, int begin, 
     const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
     const std::int64_t oc_blocks = ceil_div(s.oc / s.groups, block);
     const std::int64_t planes = planar_x_ ? s.ic / s.groups : ceil_div(s.ic / s.groups, block);
-    const std::int64_t first = begin * flat_pixels;
-    const std::int64_t count = std::min(end * flat_pixels, pixels) - first;
+    const std::int64_t first = begin * flat_pixels_;
+    const std::int64_t count = std::min(end * flat_pixels_, pixels) - first;
     for (int group = 0; group < s.groups; ++group) {
         const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
         run_group(group, x + (group * planes * pixels + first) * pixel, pixels * (planar_x_ ? block : pixel), y + y_at,

@@ -87,6 +87,7 @@ class Plan {
     std::int64_t y_channels_ = 0;
     bool pooled_ = false;
     std::int64_t padded_floats_ = 0; // scratch of a band's padded rows; the rows that are pooled stand behind them
+    std::int64_t flat_pixels_ = 0;   // of a unit of a flat image
     int bands_ = 1;                  // pieces that an image's rows (or pixels) are cut into
     Tensor<float> weights_;
     Tensor<float> bias_;

@@ -21,10 +21,15 @@ const conv2d::Shape& checked(const depthwise::Shape& first, const conv2d::Shape&
     return second;
 }
 
+// Each band reads all weights of the second half: it has three tiles of pixels at least, or is a thread's only one.
+constexpr std::int64_t fewest_pixels = 42;
+
 int bands_of(const depthwise::Shape& s, int block, int threads) {
     const std::int64_t row = round_up(s.oc, block) * s.ow * 4;
     const std::int64_t rows = std::clamp<std::int64_t>(band_bytes / row, 1, s.oh);
-    const std::int64_t wanted = threads > 1 ? ceil_div(std::int64_t(pieces_per_thread) * threads, s.n) : 1;
+    const std::int64_t most = std::max<std::int64_t>(threads, std::int64_t(s.oh) * s.ow / fewest_pixels);
+    const std::int64_t wanted =
+        threads > 1 ? ceil_div(std::min<std::int64_t>(std::int64_t(pieces_per_thread) * threads, most), s.n) : 1;
     return static_cast<int>(std::clamp<std::int64_t>(wanted, ceil_div(s.oh, rows), s.oh));
 }
 
