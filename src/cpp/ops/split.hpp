@@ -13,7 +13,8 @@ namespace fk {
 // must get at least this much to do.
 inline constexpr std::int64_t bytes_worth_a_thread = 128 * 1024; // moved, about 4 us from the second-level cache
 inline constexpr std::int64_t flops_worth_a_thread = 512 * 1024; // about 4 us of fused multiply-adds
-inline constexpr int pieces_per_thread = 4;                      // so that a slow thread delays little
+inline constexpr std::int64_t bytes_ops_worth_a_thread = 4 * flops_worth_a_thread; // operations on bytes, four times as fast
+inline constexpr int pieces_per_thread = 4;                                        // so that a slow thread delays little
 
 constexpr int threads_for(std::int64_t work, std::int64_t worth_a_thread, int threads) {
     return static_cast<int>(std::clamp<std::int64_t>(work / worth_a_thread, 1, threads));

@@ -84,7 +84,7 @@ void Plan::divide_work() {
     oc_blocks_ = static_cast<int>(ceil_div(s.oc / groups_, byte_block));
     block_group_ = row_->isa == Isa::avx2 ? 1 : !flat_ && s.ow <= 6 ? 4 : 2;
     const std::int64_t units = flat_ ? ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels) : s.oh;
-    threads_ = threads_for(static_cast<std::int64_t>(cost(s).flops), 4 * flops_worth_a_thread, threads_);
+    threads_ = threads_for(static_cast<std::int64_t>(cost(s).flops), bytes_ops_worth_a_thread, threads_);
     const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * pieces_per_thread, s.n) : 1;
     // Each piece of an image reads all weights, each piece of the filters all of x: what there is more of is cut.
     const std::int64_t weight_bytes = std::int64_t(s.oc) * (s.ic / s.groups) * s.kh * s.kw;

@@ -56,7 +56,7 @@ Cost cost(const Shape& s) {
 
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, int threads)
     : shape_(shape), row_(&choose_row("depthwise_int8", rows, shape)), zero_point_(zero_point),
-      threads_(threads_for(static_cast<std::int64_t>(depthwise_int8::cost(shape).flops), flops_worth_a_thread, threads)),
+      threads_(threads_for(static_cast<std::int64_t>(depthwise_int8::cost(shape).flops), bytes_ops_worth_a_thread, threads)),
       bands_(bands_for(shape.n * ceil_div(shape.oc, byte_block), shape.oh, threads_)), requantize_(r, shape.oc) {
     require(zero_point >= 0 && zero_point <= 255, "zero_point must be from 0 to 255, is ", zero_point);
     check_requantization(r, shape.oc);
