@@ -145,6 +145,7 @@ def test_parts_of_a_network_keep_their_scales(rng):
 
 
 @pytest.mark.dataset
+@pytest.mark.slow  # the same bits on every instruction set
 @pytest.mark.parametrize("method", ["min_max", "percentile", "entropy"])
 def test_accuracy_on_public_test(method, data: Path):
     """Calibrated on Training, within half a point of float32."""
