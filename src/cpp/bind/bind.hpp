@@ -15,7 +15,7 @@ void bind_binary(pybind11::module_& m);    // signs as bits: filters, convolutio
 void bind_net(pybind11::module_& m);       // graphs, planner, sessions
 void bind_int8(pybind11::module_& m);      // layers on bytes
 void bind_image(pybind11::module_& m);     // grey, resize, warp
-void bind_flow(pybind11::module_& m);       // optical flow: pyramids, tracked points, corners
+void bind_flow(pybind11::module_& m);      // optical flow: pyramids, tracked points, corners
 void bind_device(pybind11::module_& m);    // what a device is told: shapes, kernels, dense arrays
 
 void bind_face(pybind11::module_& m);      // cascades, cut-outs of faces
