@@ -52,6 +52,7 @@ _MODULES = frozenset(
         "pictures",
         "quantize",
         "registry",
+        "video",
     }
 )
 

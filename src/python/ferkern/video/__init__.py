@@ -1,0 +1,1 @@
+"""Video: faces followed from frame to frame (`track`)."""
