@@ -19,8 +19,6 @@ namespace conv2d_int8 {
 
 namespace {
 
-bool always(const Shape&) { return true; }
-
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, pairs) {Isa::isa, name, &isa::function, &eligible, pairs},
 #include "ops/conv2d_int8/kernels.inc"

@@ -18,8 +18,6 @@ namespace dense_int8 {
 
 namespace {
 
-bool always(const Shape&) { return true; }
-
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, pairs) {Isa::isa, name, &isa::function, &eligible, pairs},
 #include "ops/dense_int8/kernels.inc"

@@ -19,7 +19,6 @@ namespace depthwise_int8 {
 
 namespace {
 
-bool always(const Shape&) { return true; }
 [[maybe_unused]] bool neighbouring_columns(const Shape& s) { return s.dilation_w == 1; }
 
 const std::array rows = std::to_array<KernelRow>({
