@@ -43,6 +43,11 @@ double Node::number(const std::string& name, double otherwise) const {
     return at == numbers.end() || at->second.empty() ? otherwise : at->second.front();
 }
 
+bool Node::is_depthwise() const {
+    const Weight* w = op == "conv2d" ? find_weight("w") : nullptr;
+    return w != nullptr && w->dims.size() == 4 && w->dims[1] == 1 && w->dims[0] > 1 && integers("groups", 1, 1)[0] == w->dims[0];
+}
+
 int Graph::value(const std::string& value_name) const {
     const auto at = std::find(values.begin(), values.end(), value_name);
     if (at == values.end()) {

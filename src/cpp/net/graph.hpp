@@ -37,6 +37,8 @@ struct Node {
     // `count` integers; where the attribute is not stored, all of them are `otherwise` (-1: it must be there).
     std::vector<std::int64_t> integers(const std::string& name, std::size_t count, std::int64_t otherwise = -1) const;
     double number(const std::string& name, double otherwise) const;
+    // A convolution with one filter for each of several channels.
+    bool is_depthwise() const;
     // "conv2d -> 'features'", for messages.
     std::string label;
     std::string stored; // name of the value that the stored node makes: passes rename the output, not this

@@ -27,7 +27,6 @@ inline std::int64_t bias_length(const Node& node) {
 }
 
 // What a node says of its window, as the ops ask it.
-bool is_depthwise(const Planner& planner, const Node& node);
 conv2d::Params conv2d_params(const Planner& planner, const Node& node);
 depthwise::Params depthwise_params(const Planner& planner, const Node& node);
 pool::Params pool_params(const Planner& planner, const Node& node, PoolKind kind);

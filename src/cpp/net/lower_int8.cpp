@@ -107,7 +107,7 @@ bool lower_conv2d(Planner& planner, const Node& node) {
     if (!is_clip(node.activation)) {
         return false;
     }
-    if (is_depthwise(planner, node)) {
+    if (node.is_depthwise()) {
         return lower_depthwise(planner, node);
     }
     const conv2d_int8::Shape shape = conv2d_int8::infer(conv2d_params(planner, node));

@@ -33,12 +33,6 @@ std::array<std::int64_t, 4> filter_dims(const Node& node) {
 
 } // namespace
 
-bool is_depthwise(const Planner& planner, const Node& node) {
-    const std::array<std::int64_t, 4> filters = filter_dims(node);
-    const std::int64_t channels = planner.image_dims(node, node.inputs.at(0))[1];
-    return channels > 1 && filters[1] == 1 && filters[0] == channels && node.integers("groups", 1, 1)[0] == channels;
-}
-
 conv2d::Params conv2d_params(const Planner& planner, const Node& node) {
     return {.x = planner.image_dims(node, node.inputs.at(0)),
             .w = filter_dims(node),

@@ -59,7 +59,7 @@ void lower_conv2d(Planner& planner, const Node& node) {
         return;
     }
     const int x = node.inputs.at(0);
-    if (is_depthwise(planner, node)) {
+    if (node.is_depthwise()) {
         lower_depthwise(planner, node);
         return;
     }

@@ -66,13 +66,6 @@ bool is_pointwise(const Node& node) {
            all_are(node, "groups", 1, 1) && all_are(node, "padding", 4, 0);
 }
 
-// One filter for each of several channels.
-bool is_depthwise(const Node& node) {
-    const Weight* w = node.op == "conv2d" ? node.find_weight("w") : nullptr;
-    return w != nullptr && w->dims.size() == 4 && w->dims[1] == 1 && w->dims[0] > 1 &&
-           node.integers("groups", 1, 1)[0] == w->dims[0];
-}
-
 } // namespace
 
 void drop_unused(Graph& graph) {
@@ -194,7 +187,7 @@ void fuse_separable(Graph& graph) {
             continue;
         }
         const int maker = makers[at(second.inputs.front())];
-        if (maker < 0 || !is_depthwise(graph.nodes[at(maker)]) || graph.nodes[at(maker)].residual >= 0) {
+        if (maker < 0 || !graph.nodes[at(maker)].is_depthwise() || graph.nodes[at(maker)].residual >= 0) {
             continue;
         }
         auto first = std::make_shared<Node>(std::move(graph.nodes[at(maker)]));
