@@ -65,6 +65,12 @@ def test_tuning_measures_once_and_remembers(network, own_cache, monkeypatch):
         network.plan(batch=1, tune=True)  # another batch is another shape
 
 
+def test_convolutions_beside_bfloat16_layers_are_tuned_too(network, monkeypatch):
+    monkeypatch.setattr(tune, "_measure", lambda net, choices, *_: dict.fromkeys(choices, "winograd2"))
+    choices = network.plan(batch=2, tune=True, precision="bfloat16").choices
+    assert choices == {"conv2d_1": "winograd2", "conv2d_2": "direct", "conv2d_3": "winograd2"}
+
+
 def test_the_fastest_is_chosen(network, monkeypatch):
     profile = Session.profile
 

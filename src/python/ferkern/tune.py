@@ -44,14 +44,16 @@ def tuned_kernels(network: Network, *, batch: int, threads: int | None) -> dict[
     choices = {n.output: _names(n, network, shapes, batch) for n in network.nodes if n.op == "conv2d"}
     choices = {output: names for output, names in choices.items() if len(names) > 1}
     layers = {n.output: _key(n, network, shapes, batch, threads) for n in network.nodes if n.output in choices}
-    known = _known()
-    known = {o: known[key] for o, key in layers.items() if known.get(key) in choices[o]}
-    missing = {output: names for output, names in choices.items() if output not in known}
+    stored = _known()
+    chosen = {output: stored[key] for output, key in layers.items() if stored.get(key) in choices[output]}
+    missing = {output: names for output, names in choices.items() if output not in chosen}
     if missing:
-        known.update(_measure(network, missing, batch, threads))
-        measured = {layers[output]: name for output, name in known.items()}
-        cache.write_json(FILE, {"machine": _machine(), "layers": {**_known(), **measured}})
-    return known
+        measured = _measure(network, missing, batch, threads)
+        chosen.update(measured)
+        # Read again: another process may have measured meanwhile.
+        layers_now = {**_known(), **{layers[output]: name for output, name in measured.items()}}
+        cache.write_json(FILE, {"machine": _machine(), "layers": layers_now})
+    return chosen
 
 
 def _names(node: Node, network: Network, shapes: dict[str, Shape], batch: int) -> list[str]:

@@ -265,7 +265,7 @@ class Network:
         """
         from ferkern.session import Session
 
-        if tune and precision == "float32":
+        if tune and precision != "int8":
             from ferkern.tune import tuned_kernels
 
             kernels = {**tuned_kernels(self, batch=batch, threads=threads), **(kernels or {})}
