@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ferkern import cache
+
 __all__ = ["environment_drivers", "system_icds", "vendors_registered"]
 
 log = logging.getLogger(__name__)
@@ -112,10 +114,8 @@ def _preload_needed(driver: Path) -> None:
 def _write_folder(icds: dict[str, str]) -> Path:
     """A folder with exactly these files, named after their content, so that environments do not disturb each other."""
     digest = hashlib.sha256(repr(sorted(icds.items())).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache.folder() / "opencl-vendors" / digest
     try:
-        folder = cache / "ferkern" / "opencl-vendors" / digest
-        folder.mkdir(parents=True, exist_ok=True)
         _write_files(folder, icds)
     except OSError as error:
         log.debug("no cache folder (%s): a temporary one is used", error)
@@ -127,8 +127,5 @@ def _write_folder(icds: dict[str, str]) -> Path:
 def _write_files(folder: Path, icds: dict[str, str]) -> None:
     for name, library in icds.items():
         path = folder / name
-        if path.exists() and path.read_text() == library + "\n":
-            continue
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as part:
-            part.write(library + "\n")
-        Path(part.name).replace(path)  # whole or not at all, also with several processes at once
+        if not path.exists() or path.read_text() != library + "\n":
+            cache.write_whole(path, library + "\n")
