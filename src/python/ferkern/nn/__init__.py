@@ -4,9 +4,6 @@ Arrays are float32 in NCHW order, of any strides; nothing is cast or copied in s
 """
 
 from ferkern.nn._binary import (
-    BinaryFilters,
-    BinaryTensor,
-    SignThreshold,
     binarize,
     binary_conv2d,
     binary_dense,
@@ -15,6 +12,7 @@ from ferkern.nn._binary import (
     fold_batch_norm_sign,
     sign_bits,
 )
+from ferkern.nn._binary_types import BinaryFilters, BinaryTensor, SignThreshold
 from ferkern.nn._channels import batch_norm, concat, local_response_norm
 from ferkern.nn._convolution import conv2d, depthwise_conv2d, depthwise_separable
 from ferkern.nn._dense import dense, softmax
