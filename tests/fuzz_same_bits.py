@@ -187,9 +187,9 @@ def main() -> int:
         begin = perf_counter()
         different = differing_cases(op, count=arguments.count, seed=arguments.seed)
         bad += len(different)
-        print("\n".join(different))  # noqa: T201
+        print("\n".join(different))
         seconds = perf_counter() - begin
-        print(f"{op}: {arguments.count} shapes, {len(different)} with differing bits, {seconds:.0f} s")  # noqa: T201
+        print(f"{op}: {arguments.count} shapes, {len(different)} with differing bits, {seconds:.0f} s")
     return 1 if bad else 0
 
 

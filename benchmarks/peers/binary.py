@@ -138,9 +138,9 @@ def compare(name: str, layer: BinaryLayer, peaks: dict[str, float], seconds: flo
 
 def print_row(row: dict) -> None:
     peers = "  ".join(f"{peer} {row['ms'][peer]:.3f}" for peer in PEERS)
-    print(f"{row['row']}: {peers}")  # noqa: T201
+    print(f"{row['row']}: {peers}")
     for isa, faster in row["times_faster"].items():
-        print(  # noqa: T201
+        print(
             f"  {isa:10} {row['ms'][isa]:8.4f} ms, {faster:5.1f} times faster than {row['best_peer']}; bits "
             f"{row['ms'][isa + ' bits']:8.4f} ms, {row['share_of_peak'][isa]:5.0%} of the peak",
             flush=True,
@@ -161,7 +161,7 @@ def main() -> None:
         with config(isa=isa):
             peaks[isa] = _core.machine_peak("xor_popcount", 0.5)[0]
     found = ", ".join(f"{isa} {peak / 1e9:.0f}" for isa, peak in peaks.items())
-    print(f"{cpu['brand']}; xor-popcount peak of one core, GOP/s: {found}")  # noqa: T201
+    print(f"{cpu['brand']}; xor-popcount peak of one core, GOP/s: {found}")
     rows = []
     for name in arguments.rows:
         rows.append(compare(name, ROWS[name], peaks, arguments.seconds))

@@ -40,7 +40,7 @@ def photographs() -> tuple[np.ndarray, np.ndarray]:
     middle = image.similarity(1, 0, (128, 90))
     # A point p of the first frame stands at MOTION p in the second.
     views = [middle, image.compose(middle, image.invert(MOTION))]
-    return tuple(image.warp(world, view, (HEIGHT, WIDTH)) for view in views)  # type: ignore[return-value]
+    return tuple(image.warp(world, view, (HEIGHT, WIDTH)) for view in views)
 
 
 def video_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +115,7 @@ def accuracy(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
 
 
 def print_row(row: dict) -> None:
-    print(  # noqa: T201
+    print(
         f"{row['row']:20} {row['threads']} threads: {row['ferkern_ms']:.3f} ms (least {row['ferkern_least_ms']:.3f}), "
         f"OpenCV {row['opencv_ms']:.3f} (least {row['opencv_least_ms']:.3f}), {row['times_faster']:.1f} times faster",
         flush=True,
@@ -132,11 +132,11 @@ def main() -> None:
     a, b = video_frames(arguments.video) if arguments.video else photographs()
     processors = sorted(os.sched_getaffinity(0))
     cpu = _core.cpu()
-    print(f"{cpu['brand']}; OpenCV {cv2.__version__}; {a.shape[1]} x {a.shape[0]}")  # noqa: T201
+    print(f"{cpu['brand']}; OpenCV {cv2.__version__}; {a.shape[1]} x {a.shape[0]}")
     result: dict[str, object] = {}
     if not arguments.video:
         result["accuracy"] = accuracy(a, b)
-        print(", ".join(f"{k} {v:.4g}" for k, v in result["accuracy"].items()))  # type: ignore[attr-defined]  # noqa: T201
+        print(", ".join(f"{k} {v:.4g}" for k, v in result["accuracy"].items()))
     table = []
     for threads in arguments.threads:
         os.sched_setaffinity(0, processors[:threads])

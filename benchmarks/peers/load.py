@@ -72,7 +72,7 @@ def main() -> None:
         for spinner in spinners:
             spinner.kill()
     heads = f"{'idle calls':>10} {'loaded':>8} {'share':>6} {'idle ms':>8} {'loaded ms':>9} {'p99 / idle median':>18}"
-    print(f"{'':12} {heads}")  # noqa: T201
+    print(f"{'':12} {heads}")
     rows = []
     for side in calls:
         free, busy = idle[side], loaded[side]
@@ -86,7 +86,7 @@ def main() -> None:
             "p99_over_idle_median": float(np.percentile(busy, 99) / np.median(free)),
         }
         rows.append(row)
-        print(  # noqa: T201
+        print(
             f"{side:12} {row['idle_calls']:10} {row['loaded_calls']:8} {row['throughput_share']:6.2f} "
             f"{row['idle_median_ms']:8.2f} {row['loaded_median_ms']:9.2f} {row['p99_over_idle_median']:18.1f}"
         )

@@ -143,7 +143,7 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
 
 def print_row(row: dict) -> None:
     times = " ".join(f"{row['ms'][side]:11.3f}" for side in ("ferkern", *PEERS))
-    print(  # noqa: T201
+    print(
         f"{row['row']:18} {row['batch']:5} {row['threads']:7} {times} {row['ratio']:6.2f} {row['best_peer']:12} "
         f"{row['gflops']:8.1f} {row['of_peak']:7.0%}",
         flush=True,
@@ -155,7 +155,7 @@ def print_means(rows: list[dict]) -> None:
         ratios = [r["ratio"] for r in rows if (r["class"], r["batch"], r["threads"]) == key]
         mean = float(np.exp(np.mean(np.log(ratios))))
         kind, batch, threads = key
-        print(f"geometric mean, {kind}, batch {batch}, {threads} threads: {mean:.2f} of the best peer's time")  # noqa: T201
+        print(f"geometric mean, {kind}, batch {batch}, {threads} threads: {mean:.2f} of the best peer's time")
 
 
 def main() -> None:
@@ -170,9 +170,9 @@ def main() -> None:
     cpu = _core.cpu()
     profile = bench.machine(quick=True)
     peak, peak_isa = profile.peak("fp32", _core.isa_default())
-    print(f"{cpu['brand']}, {_core.isa_default()}; fp32 peak of one core ({peak_isa}) {1e-9 * peak:.0f} GFLOP/s")  # noqa: T201
+    print(f"{cpu['brand']}, {_core.isa_default()}; fp32 peak of one core ({peak_isa}) {1e-9 * peak:.0f} GFLOP/s")
     heads = " ".join(f"{side + ' ms':>11}" for side in ("ferkern", "ORT", "OpenVINO", "torch"))
-    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GFLOP/s':>8} {'of peak':>7}")  # noqa: T201
+    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GFLOP/s':>8} {'of peak':>7}")
     rows = []
     for name in arguments.rows:
         network = settled(ROWS[name][0](), np.random.default_rng(1)) if ROWS[name][1] != "faces" else ROWS[name][0]()

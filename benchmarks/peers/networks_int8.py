@@ -117,7 +117,7 @@ def print_row(row: dict) -> None:
     sides = ("ferkern", *PEERS)
     times = " ".join(f"{row['ms'][side]:11.3f}" for side in sides)
     errors = " ".join(f"{row['error'][side]:6.3f}" for side in sides)
-    print(  # noqa: T201
+    print(
         f"{row['row']:18} {row['batch']:5} {row['threads']:7} {times} {row['ratio']:6.2f} {row['best_peer']:12} "
         f"{row['gops']:8.1f}  {errors}",
         flush=True,
@@ -134,9 +134,9 @@ def main() -> None:
     arguments = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))
     cpu = _core.cpu()
-    print(f"{cpu['brand']}, {_core.isa_default()}")  # noqa: T201
+    print(f"{cpu['brand']}, {_core.isa_default()}")
     heads = " ".join(f"{side + ' ms':>11}" for side in ("ferkern", "ORT", "OpenVINO"))
-    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GOP/s':>8}  errors")  # noqa: T201
+    print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GOP/s':>8}  errors")
     rows = []
     for name in arguments.rows:
         network = ROWS[name][0]()
@@ -149,7 +149,7 @@ def main() -> None:
                     rows.append(compare(name, network, batch, threads, arguments.seconds))
                     print_row(rows[-1])
     mean = float(np.exp(np.mean(np.log([row["ratio"] for row in rows]))))
-    print(f"geometric mean of all rows: {mean:.2f} of the best peer's time")  # noqa: T201
+    print(f"geometric mean of all rows: {mean:.2f} of the best peer's time")
     if arguments.json:
         versions = {"onnxruntime": onnxruntime.__version__, "openvino": openvino.__version__}
         machine = {"cpu": cpu, "platform": platform.platform(), **versions}

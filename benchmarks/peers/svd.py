@@ -100,7 +100,7 @@ def print_row(row: dict) -> None:
         for side, ms in row["ms"].items()
     )
     faster = f"{row['times_faster']:.2f} times faster than {row['best_peer']}"
-    print(f"{row['row']:>14} {row['threads']} thread(s): {faster}; ms (residual, orthogonality): {sides}", flush=True)  # noqa: T201
+    print(f"{row['row']:>14} {row['threads']} thread(s): {faster}; ms (residual, orthogonality): {sides}", flush=True)
 
 
 def main() -> None:
@@ -112,7 +112,7 @@ def main() -> None:
     arguments = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))
     cpu = _core.cpu()
-    print(cpu["brand"])  # noqa: T201
+    print(cpu["brand"])
     rows = []
     for threads in arguments.threads:
         os.sched_setaffinity(0, processors[:threads])
