@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -158,15 +158,33 @@ def print_means(rows: list[dict]) -> None:
         print(f"geometric mean, {kind}, batch {batch}, {threads} threads: {mean:.2f} of the best peer's time")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(description: str) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--seconds", type=float, default=3.0, help="for each row, all sides together")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def asked(arguments: argparse.Namespace) -> Iterator[tuple[str, Network, int, int]]:
+    """Name, network, batch and threads of each row that is asked for, pinned to as many processors as threads."""
     processors = sorted(os.sched_getaffinity(0))
+    for name in arguments.rows:
+        network = ROWS[name][0]()
+        if ROWS[name][1] != "faces":
+            network = settled(network, np.random.default_rng(1))
+        for threads in arguments.threads:
+            os.sched_setaffinity(0, processors[:threads])
+            for batch in arguments.batch:
+                if batch == 1 or name not in ONLY_ONE:
+                    yield name, network, batch, threads
+
+
+def main() -> None:
+    arguments = options(__doc__)
     cpu = _core.cpu()
     profile = bench.machine(quick=True)
     peak, peak_isa = profile.peak("fp32", _core.isa_default())
@@ -174,14 +192,9 @@ def main() -> None:
     heads = " ".join(f"{side + ' ms':>11}" for side in ("ferkern", "ORT", "OpenVINO", "torch"))
     print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GFLOP/s':>8} {'of peak':>7}")
     rows = []
-    for name in arguments.rows:
-        network = settled(ROWS[name][0](), np.random.default_rng(1)) if ROWS[name][1] != "faces" else ROWS[name][0]()
-        for threads in arguments.threads:
-            os.sched_setaffinity(0, processors[:threads])
-            for batch in arguments.batch:
-                if batch == 1 or name not in ONLY_ONE:
-                    rows.append(compare(name, network, batch, threads, arguments.seconds, peak))
-                    print_row(rows[-1])
+    for name, network, batch, threads in asked(arguments):
+        rows.append(compare(name, network, batch, threads, arguments.seconds, peak))
+        print_row(rows[-1])
     print_means(rows)
     if arguments.json:
         versions = {

@@ -11,9 +11,7 @@ ferkern's time over that of the best peer.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -28,7 +26,7 @@ from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 sys.path.insert(0, str(Path(__file__).parent))
-from networks import ONLY_ONE, ROWS, Call, in_turns, onnxruntime_call, settled
+from networks import ROWS, Call, asked, in_turns, onnxruntime_call, options
 from onnx_export import to_onnx
 
 from ferkern import _core, quantize
@@ -125,29 +123,15 @@ def print_row(row: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each row, all sides together")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    processors = sorted(os.sched_getaffinity(0))
+    arguments = options(__doc__)
     cpu = _core.cpu()
     print(f"{cpu['brand']}, {_core.isa_default()}")
     heads = " ".join(f"{side + ' ms':>11}" for side in ("ferkern", "ORT", "OpenVINO"))
     print(f"{'network':18} {'batch':>5} {'threads':>7} {heads} {'ratio':>6} {'to':12} {'GOP/s':>8}  errors")
     rows = []
-    for name in arguments.rows:
-        network = ROWS[name][0]()
-        if ROWS[name][1] != "faces":
-            network = settled(network, np.random.default_rng(1))
-        for threads in arguments.threads:
-            os.sched_setaffinity(0, processors[:threads])
-            for batch in arguments.batch:
-                if batch == 1 or name not in ONLY_ONE:
-                    rows.append(compare(name, network, batch, threads, arguments.seconds))
-                    print_row(rows[-1])
+    for name, network, batch, threads in asked(arguments):
+        rows.append(compare(name, network, batch, threads, arguments.seconds))
+        print_row(rows[-1])
     mean = float(np.exp(np.mean(np.log([row["ratio"] for row in rows]))))
     print(f"geometric mean of all rows: {mean:.2f} of the best peer's time")
     if arguments.json:
