@@ -11,8 +11,6 @@ FK_INLINE vf relu(vf x) { return max(zero(), x); }
 
 static inline __attribute__((noinline)) vf activate_slow(vf x, int kind, float alpha) {
     switch (kind) {
-    case FK_ACTIVATION_RELU6:
-        return min(splat(6.0F), relu(x));
     case FK_ACTIVATION_LEAKY_RELU:
         return select(lt(x, zero()), splat(alpha) * x, x);
     case FK_ACTIVATION_SIGMOID:
@@ -38,15 +36,17 @@ static inline __attribute__((noinline)) vf activate_slow(vf x, int kind, float a
 // The larger of two. NaN stays: max() gives its second operand where one is NaN, so one in a stays, and one in b is chosen.
 FK_INLINE vf max_or_nan(vf a, vf b) { return select(eq(b, b), max(b, a), b); }
 
-FK_INLINE vf activate(vf x, int kind, float alpha) {
-    if (kind == FK_ACTIVATION_NONE) {
-        return x;
-    }
-    if (kind == FK_ACTIVATION_RELU) {
-        return relu(x);
-    }
-    return activate_slow(x, kind, alpha);
+// None, relu and relu6, the first kinds, only clip their input; NaN, a second operand, passes.
+FK_INLINE bool is_clip(int kind) { return kind <= FK_ACTIVATION_RELU6; }
+struct Clip {
+    vf floor, ceiling;
+};
+FK_INLINE Clip clip_of(int kind) {
+    return {splat(kind == FK_ACTIVATION_NONE ? -__builtin_inff() : 0.0F), splat(kind == FK_ACTIVATION_RELU6 ? 6.0F : __builtin_inff())};
 }
+FK_INLINE vf clip(Clip c, vf x) { return min(c.ceiling, max(c.floor, x)); }
+
+FK_INLINE vf activate(vf x, int kind, float alpha) { return is_clip(kind) ? clip(clip_of(kind), x) : activate_slow(x, kind, alpha); }
 
 } // namespace
 } // namespace fk::FK_ISA

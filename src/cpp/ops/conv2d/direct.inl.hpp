@@ -94,17 +94,16 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
             }
         }
     }
-    // None and relu are one maximum; the rest is finished from memory, in one place for all tiles.
-    const bool plain = a.activation <= FK_ACTIVATION_RELU;
-    const vf floor = splat(a.activation == FK_ACTIVATION_RELU ? 0.0F : -__builtin_inff());
+    // A clip is done in registers; the rest is finished from memory, in one place for all tiles.
+    const Clip limits = clip_of(is_clip(a.activation) ? a.activation : FK_ACTIVATION_NONE);
     FK_UNROLL
     for (int i = 0; i < OCB; ++i) {
         FK_UNROLL
         for (int j = 0; j < OW; ++j) {
-            store(y + i * a.y_block + j * VL, max(floor, acc[i][j]));
+            store(y + i * a.y_block + j * VL, clip(limits, acc[i][j]));
         }
     }
-    if (!plain) {
+    if (!is_clip(a.activation)) {
         finish(a, y, OCB, OW);
     }
 }

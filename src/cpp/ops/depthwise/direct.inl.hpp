@@ -28,6 +28,12 @@ struct Taps {
 // Columns of a tile's window that lie outside the image: one before the first, one after the last, both.
 enum Missing { none_missing = 0, left_missing = 1, right_missing = 2, both_missing = 3 };
 
+__attribute__((noinline)) void finish(const DepthwiseLeaf& a, float* y, int pixels) {
+    for (int j = 0; j < pixels; ++j) {
+        store(y + j * VL, activate(load(y + j * VL), a.activation, a.alpha));
+    }
+}
+
 // K: side of the window where it is a constant (columns == K, no dilation), else 0; S: the stride likewise. taps.x is the
 // cell of the first tap, also where it is missing.
 template <int K, int S, int MISSING, int WIDTH>
@@ -71,10 +77,15 @@ void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float
             }
         }
     }
+    // A clip is done in registers; the rest is finished from memory, in one place for all tiles.
+    const Clip limits = clip_of(is_clip(a.activation) ? a.activation : FK_ACTIVATION_NONE);
     FK_UNROLL
     for (int j = 0; j < WIDTH; ++j) {
         const vf v = residual != nullptr ? acc[j] + load(residual + j * VL) : acc[j];
-        store(y + j * VL, activate(v, a.activation, a.alpha));
+        store(y + j * VL, clip(limits, v));
+    }
+    if (!is_clip(a.activation)) {
+        finish(a, y, WIDTH);
     }
 }
 
@@ -108,7 +119,7 @@ FK_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 struct Span {
     int64_t first, count;
 };
-FK_INLINE Span clip(int64_t begin, int64_t size, int64_t dilation, int64_t in) {
+FK_INLINE Span taps_inside(int64_t begin, int64_t size, int64_t dilation, int64_t in) {
     int64_t first = -begin;
     int64_t end = in - begin;
     if (dilation != 1) {
@@ -131,7 +142,7 @@ struct Line {
 void edge(const DepthwiseLeaf& a, const Line& line, int64_t from, int64_t to) {
     for (int64_t j = from; j < to; ++j) {
         const int64_t left = j * a.stride_w - a.pad_left;
-        const Span columns = clip(left, a.kw, a.dilation_w, a.iw);
+        const Span columns = taps_inside(left, a.kw, a.dilation_w, a.iw);
         const Taps taps{line.x + (left + columns.first * a.dilation_w) * VL, line.w + columns.first * VL, line.rows,
                         columns.count};
         tile<0, 0, none_missing, 1>(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
@@ -183,7 +194,7 @@ template <int K, int S> void band(const DepthwiseLeaf& a) {
     const Columns columns = split<K, S>(a);
     for (int64_t i = a.begin; i < a.end; ++i) {
         const int64_t top = i * a.stride_h - a.pad_top;
-        const Span rows = clip(top, a.kh, a.dilation_h, a.ih);
+        const Span rows = taps_inside(top, a.kh, a.dilation_h, a.ih);
         const int64_t y_at = i * a.ow * VL;
         // Without a row inside the image the pointer is not used; keep it in the plane all the same.
         const Line line{a.x + (rows.count > 0 ? top + rows.first * a.dilation_h : 0) * a.iw * VL, a.w + rows.first * a.kw * VL,
