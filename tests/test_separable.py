@@ -77,7 +77,7 @@ def test_a_network_fuses_the_two_halves(rng):
     for name, w in g.network.weights.items():
         w[...] = rng.uniform(0.2, 1, w.shape) if "variance" in name else rng.standard_normal(w.shape)
     image = rng.standard_normal((2, 20, 13, 11)).astype(np.float32)
-    session = g.network.plan(batch=2)
+    session = g.network.plan(batch=2, threads=1)
     assert [kernel.split(":")[0] for _, kernel in session.kernels if "reorder" not in kernel] == ["conv2d", "separable"]
     values = {"input": image.astype(np.float64)}
     for node in g.network.nodes:
@@ -129,3 +129,20 @@ def test_wrong_input(change, error, match):
     x, w_dw, w_pw = call.pop("x"), call.pop("w_dw"), call.pop("w_pw")
     with pytest.raises(error, match=match):
         nn.depthwise_separable(x, w_dw, w_pw, **call)
+
+
+def test_rows_that_two_threads_cannot_share_are_done_in_two_steps(rng):
+    g = GraphBuilder("block", (64, 7, 7))
+    x = g.activation(g.conv2d("input", 64, 3, groups=64), "relu6")
+    g.activation(g.conv2d(x, 200, 1), "relu6")
+    g.network.classes = ()
+    for w in g.network.weights.values():
+        w[...] = rng.standard_normal(w.shape)
+    image = rng.standard_normal((2, 64, 7, 7)).astype(np.float32)
+    results = []
+    for batch, threads, layers in ((1, 1, ["separable"]), (1, 2, ["depthwise", "conv2d"]), (2, 2, ["separable"])):
+        session = g.network.plan(batch=batch, threads=threads)
+        assert [kernel.split(":")[0] for _, kernel in session.kernels if "reorder" not in kernel] == layers
+        results.append(session.run(image[:1]))
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)

@@ -53,9 +53,25 @@ void lower_separable(Planner& planner, const Node& node) {
                     separable::cost(one_image(first), one_image(second)));
 }
 
+void lower_conv2d(Planner& planner, const Node& node);
+
+// A depthwise convolution and the pointwise one after it, in one step where that can be shared well, else in two.
+void lower_depthwise_separable(Planner& planner, const Node& node) {
+    const depthwise::Shape first = depthwise::infer(depthwise_params(planner, *node.before));
+    if (separable::rows_share_evenly(first, planner.threads())) {
+        lower_separable(planner, node);
+        return;
+    }
+    lower_depthwise(planner, *node.before);
+    Node second = node;
+    second.before = nullptr;
+    second.inputs.at(0) = node.before->output;
+    lower_conv2d(planner, second);
+}
+
 void lower_conv2d(Planner& planner, const Node& node) {
     if (node.before) {
-        lower_separable(planner, node);
+        lower_depthwise_separable(planner, node);
         return;
     }
     const int x = node.inputs.at(0);

@@ -42,11 +42,14 @@ struct Clip {
     vf floor, ceiling;
 };
 FK_INLINE Clip clip_of(int kind) {
-    return {splat(kind == FK_ACTIVATION_NONE ? -__builtin_inff() : 0.0F), splat(kind == FK_ACTIVATION_RELU6 ? 6.0F : __builtin_inff())};
+    return {splat(kind == FK_ACTIVATION_NONE ? -__builtin_inff() : 0.0F),
+            splat(kind == FK_ACTIVATION_RELU6 ? 6.0F : __builtin_inff())};
 }
 FK_INLINE vf clip(Clip c, vf x) { return min(c.ceiling, max(c.floor, x)); }
 
-FK_INLINE vf activate(vf x, int kind, float alpha) { return is_clip(kind) ? clip(clip_of(kind), x) : activate_slow(x, kind, alpha); }
+FK_INLINE vf activate(vf x, int kind, float alpha) {
+    return is_clip(kind) ? clip(clip_of(kind), x) : activate_slow(x, kind, alpha);
+}
 
 } // namespace
 } // namespace fk::FK_ISA

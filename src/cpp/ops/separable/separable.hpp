@@ -20,6 +20,10 @@ struct Filters {
 
 Cost cost(const depthwise::Shape& first, const conv2d::Shape& second);
 
+// Whether whole rows can be shared evenly among the threads. Of 7 rows, one of two threads would do 4: there the halves are
+// faster one after the other, shared by channels and by pixels (7 x 7, 1,024 channels, two threads: 540 -> 490 us).
+bool rows_share_evenly(const depthwise::Shape& first, int threads);
+
 class Plan {
   public:
     // Throws ValueError where the second is not pointwise (1 x 1, stride 1, one group, no padding) or does not take what the
