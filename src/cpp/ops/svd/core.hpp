@@ -1,6 +1,9 @@
 // The decomposition of a square matrix: what every way ends in.
 #pragma once
 
+#include <cmath>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "ops/svd/qr.hpp"
@@ -19,6 +22,16 @@ template <class T> struct Square {
 template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T>& a, bool vectors);
 // As bidiagonal; gives false where the columns of u would not be orthogonal: a singular value next to nothing.
 template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, bool vectors, Square<T>& result);
+
+// What one-sided Jacobi is asked for, of one matrix or of many.
+inline constexpr int most_sweeps = 30; // five to ten is what happens
+
+// Squared norms apart by more than this: the small column's rounding errors are no longer small beside it.
+template <class T> inline constexpr T smallest_share = std::is_same_v<T, float> ? T(1e-16) : T(1e-100);
+
+template <class T> T orthogonal_enough(std::int64_t rows) {
+    return std::sqrt(static_cast<T>(rows)) * std::numeric_limits<T>::epsilon();
+}
 
 // Sorts by falling value and makes the largest entry of each column of v positive.
 template <class T> void order(Square<T>& square);

@@ -54,17 +54,30 @@ template <class T> struct SvdRotations {
     const T* sines;
 };
 
-// One-sided Jacobi on as many matrices as a vector has lanes: x [n][m][lanes] (columns), v [n][n][lanes], which is the
-// identity before; magnitudes such that products of four numbers neither vanish nor overflow. Afterwards the columns of x are
-// orthogonal and squares [n][lanes] their squared norms.
+// One-sided Jacobi on as many matrices as there are lanes: x [n][m][lanes] (columns), m >= n. Each is multiplied with its scale
+// and then with lift, so that products of four numbers neither vanish nor overflow. Afterwards x are the left vectors, v
+// [n][n][lanes] the right ones, squares [n][lanes] the values, divided by lift and multiplied with back, all sorted and signed.
 template <class T> struct SvdLanes {
     T* x;
-    T* v; // null: not wanted
+    T* v; // null: no vectors
     T* squares;
+    const T* scales; // [lanes], as back
+    const T* back;
+    T lift;
     int32_t m, n;
-    const int32_t* pairs; // [n (n - 1) / 2][2]
     T tolerance;
+    T smallest_share; // of squared values: below it rounding errors of the large are no longer small beside the small
     int32_t most_sweeps;
+};
+
+// Number f of matrix i, at [i step + f], to and from lanes [place[f]][i].
+template <class T> struct SvdLaneCopy {
+    const T* matrices; // in
+    T* out;
+    int64_t step;
+    int32_t count, size; // matrices, numbers of each
+    const int32_t* place;
+    T* lanes;
 };
 
 // One-sided Jacobi on one matrix: x and v by columns, ld a multiple of svd_pad and zero beyond the rows.
@@ -90,8 +103,10 @@ template <class T> struct SvdSteps {
     void (*rotate)(const SvdRotations<T>&);
     // The largest magnitude; NaN where a number is NaN or infinite.
     T (*largest)(const T* x, int64_t n);
-    // Bits of the lanes that have not converged.
+    // Bits of the lanes that have not converged, or have a value next to nothing.
     unsigned (*lanes_jacobi)(const SvdLanes<T>&);
+    void (*into_lanes)(const SvdLaneCopy<T>&);
+    void (*out_of_lanes)(const SvdLaneCopy<T>&);
     // False where it has not converged.
     bool (*jacobi)(const SvdColumns<T>&);
     int32_t lanes; // matrices that lanes_jacobi takes

@@ -1,5 +1,6 @@
 // The steps in plain loops: what each of them means.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -110,21 +111,60 @@ template <class T> bool turn(T* p, T* q, int64_t rows, T* vp, T* vq, int64_t v_r
     return true;
 }
 
+// One lane: the same by plain loops, sorted by insertion.
 template <class T> unsigned lanes_jacobi(const SvdLanes<T>& l) {
+    const int m = l.m, n = l.n;
+    const bool vectors = l.v != nullptr;
+    for (int i = 0; i < m * n; ++i) {
+        l.x[i] = l.x[i] * l.scales[0] * l.lift;
+    }
+    for (int i = 0; vectors && i < n * n; ++i) {
+        l.v[i] = T(i % (n + 1) == 0);
+    }
+    const auto v = [&](int j) { return vectors ? l.v + j * n : nullptr; };
     bool turned = true;
     for (int sweep = 0; sweep < l.most_sweeps && turned; ++sweep) {
         turned = false;
-        for (int i = 0; i < l.n * (l.n - 1) / 2; ++i) {
-            const int64_t p = l.pairs[2 * i], q = l.pairs[2 * i + 1];
-            const bool v = l.v != nullptr;
-            turned |= turn(l.x + p * l.m, l.x + q * l.m, l.m, v ? l.v + p * l.n : nullptr, v ? l.v + q * l.n : nullptr, l.n,
-                           static_cast<double>(l.tolerance));
+        for (int p = 0; p < n; ++p) {
+            for (int q = p + 1; q < n; ++q) {
+                turned |= turn(l.x + p * m, l.x + q * m, m, v(p), v(q), n, static_cast<double>(l.tolerance));
+            }
         }
     }
-    for (int j = 0; j < l.n; ++j) {
-        dots(l.x + j * l.m, l.m, l.m, 1, l.x + j * l.m, l.squares + j);
+    for (int j = 0; j < n; ++j) {
+        dots(l.x + j * m, m, m, 1, l.x + j * m, l.squares + j);
+        for (int k = j; k > 0 && l.squares[k - 1] < l.squares[k]; --k) {
+            std::swap(l.squares[k - 1], l.squares[k]);
+            std::swap_ranges(l.x + (k - 1) * m, l.x + k * m, l.x + k * m);
+            if (vectors) {
+                std::swap_ranges(v(k - 1), v(k), v(k));
+            }
+        }
     }
-    return turned ? 1 : 0;
+    const bool small = !(l.squares[n - 1] > l.smallest_share * l.squares[0]) || !(l.squares[n - 1] > 0);
+    for (int j = 0; j < n; ++j) {
+        const T value = std::sqrt(l.squares[j]);
+        l.squares[j] = value / l.lift * l.back[0];
+        if (vectors) {
+            const T* largest = std::max_element(v(j), v(j) + n, [](T a, T b) { return std::abs(a) < std::abs(b); });
+            const T sign = *largest < 0 ? T(-1) : T(1);
+            std::for_each(v(j), v(j) + n, [&](T& number) { number *= sign; });
+            std::for_each(l.x + j * m, l.x + (j + 1) * m, [&](T& number) { number *= sign / value; });
+        }
+    }
+    return turned || small ? 1 : 0;
+}
+
+template <class T> void into_lanes(const SvdLaneCopy<T>& c) {
+    for (int f = 0; f < c.size; ++f) {
+        c.lanes[c.place[f]] = c.matrices[f];
+    }
+}
+
+template <class T> void out_of_lanes(const SvdLaneCopy<T>& c) {
+    for (int f = 0; f < c.size; ++f) {
+        c.out[f] = c.lanes[c.place[f]];
+    }
 }
 
 template <class T> bool jacobi(const SvdColumns<T>& j) {
@@ -154,6 +194,8 @@ template <class T> constexpr SvdSteps<T> plain_steps() {
             .rotate = &rotate<T>,
             .largest = &largest<T>,
             .lanes_jacobi = &lanes_jacobi<T>,
+            .into_lanes = &into_lanes<T>,
+            .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
             .lanes = 1};
 }

@@ -3,6 +3,7 @@
 
 #include "ops/svd/columns.inl.hpp"
 #include "ops/svd/jacobi.inl.hpp"
+#include "ops/svd/lanes.inl.hpp"
 #include "ops/svd/product.inl.hpp"
 
 namespace fk::FK_ISA {
@@ -15,8 +16,10 @@ template <class T> constexpr SvdSteps<T> steps_of() {
             .rotate = &rotate<T>,
             .largest = &largest<T>,
             .lanes_jacobi = &lanes_jacobi<T>,
+            .into_lanes = &into_lanes<T>,
+            .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
-            .lanes = Wide<T>::width};
+            .lanes = twins * Wide<T>::width};
 }
 constexpr SvdKernels table{steps_of<float>(), steps_of<double>(), &gram_upper};
 
