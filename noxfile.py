@@ -29,6 +29,8 @@ NOT_SANITIZED = {
     "test_data_readers": "Python alone",
     "test_draw": "Python alone",
     "test_eval": "Python alone",
+    "test_tracks": "Python alone",
+    "test_analyze": "scikit-learn; the decomposition under it, test_svd and test_pca call",
     "test_cli": "starts other programs; what they call, test_recognize calls",
     "test_emulated": "starts an emulator",
     "test_train": "needs torch; the native code under it is called by test_session, test_detect and test_cascade",

@@ -13,6 +13,8 @@ from ferkern.models.network import CLASSES
 from ferkern.video.tracks import TrackRow, TrackWriter, header
 from ferkern.video.tracks_read import read_tracks
 
+pytestmark = pytest.mark.slow  # Python alone
+
 
 def row(frame: int, face: int = 1, **changed) -> TrackRow:
     shares = np.full(7, 0.1)

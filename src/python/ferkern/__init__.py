@@ -39,6 +39,7 @@ _HOME = {
 }
 _MODULES = frozenset(
     {
+        "analyze",
         "bench",
         "data",
         "evaluate",

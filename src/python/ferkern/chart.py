@@ -26,7 +26,7 @@ _PLOT = 720  # side of the ROC curve's square, pixels
 _CURVES: tuple[Color, ...] = ((16, 72, 138), (214, 96, 24), (46, 125, 50))
 
 
-def confusion_picture(evaluation: Evaluation, *, title: str) -> PILImage:
+def confusion_picture(evaluation: Evaluation, *, title: str, unit: str = "faces", note: str = "") -> PILImage:
     """Draw the confusion matrix: rows are the truth, each cell its share of the row and its count.
 
     Parameters
@@ -34,6 +34,10 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> PILImage:
     evaluation : Evaluation
     title : str
         Stands above, with accuracy and number of examples below it.
+    unit : str
+        What the examples are.
+    note : str
+        A further line, below these.
 
     Returns
     -------
@@ -51,8 +55,9 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> PILImage:
     image = Image.new("RGB", (left + size + _MARGIN, top + size + _MARGIN + 84), _PAPER)
     draw = ImageDraw.Draw(image)
     draw.text((left, _MARGIN), title, font=big, fill=_INK, anchor="la")
-    line = f"accuracy {evaluation.accuracy:.1%} of {evaluation.n:,} faces; shares of each row, counts below"
+    line = f"accuracy {evaluation.accuracy:.1%} of {evaluation.n:,} {unit}; shares of each row, counts below"
     draw.text((left, _MARGIN + 56), line, font=small, fill=_DIM, anchor="la")
+    draw.text((left, _MARGIN + 84), note, font=small, fill=_DIM, anchor="la")
     draw.text((left + size / 2, top + size + 62), "recognized as", font=label_font, fill=_DIM, anchor="ma")
     _vertical(image, "truth", _MARGIN + 12, top + size // 2)
     for i, name in enumerate(names):

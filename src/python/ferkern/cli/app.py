@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import bench, demo, doctor, evaluate, recognize, train
+from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -47,5 +47,6 @@ app.command("demo")(guarded(demo.demo))
 app.command("recognize")(guarded(recognize.recognize))
 app.command("eval")(guarded(evaluate.evaluate))
 app.command("train")(guarded(train.train))
+app.command("analyze")(guarded(analyze.analyze))
 app.command("bench")(guarded(bench.bench))
 app.command("doctor")(guarded(doctor.doctor))

@@ -116,6 +116,7 @@ def read_tracks(path: str | Path) -> Tracks:
             rows = csv.reader(_whole_lines(path, file), strict=True)
             names = [name.strip() for name in next(rows, [])]
             reader = _Reader(path, _classes(path, names))
+            line = 1
             for cells in rows:
                 line = rows.line_num
                 if cells:
