@@ -46,6 +46,9 @@ FK_INLINE Clip clip_of(int kind) {
             splat(kind == FK_ACTIVATION_RELU6 ? 6.0F : __builtin_inff())};
 }
 FK_INLINE vf clip(Clip c, vf x) { return min(c.ceiling, max(c.floor, x)); }
+#if FK_HALVES
+FK_INLINE vh clip(Clip c, vh x) { return min(low(c.ceiling), max(low(c.floor), x)); }
+#endif
 
 FK_INLINE vf activate(vf x, int kind, float alpha) {
     return is_clip(kind) ? clip(clip_of(kind), x) : activate_slow(x, kind, alpha);

@@ -9,6 +9,7 @@
 //   + - * /  fma fnma min max sqrt abs select           fma(a, b, c) = a * b + c;  fnma(a, b, c) = c - a * b
 //   lt le gt ge eq ; to_int (towards zero) round_int to_float bits_float bits_int shl shr (arithmetic)
 //   load_u8, load_i8 (VL bytes -> int32), store_u8 (int32, saturated to 0..255)
+//   vh low splat_low load_low load_as; store + fma min max of it   the lower half of a vector, where FK_HALVES is 1
 //   sum maximum              over the lanes, in a fixed order
 #pragma once
 
@@ -28,4 +29,27 @@
 #else
 #include "simd/vec_scalar.hpp"
 #endif
+
+#ifndef FK_HALVES // so that templates may name them
+#define FK_HALVES 0
+namespace fk::FK_ISA {
+namespace {
+using vh = vf;
+FK_INLINE vh low(vf a) { return a; }
+FK_INLINE vh splat_low(float x) { return splat(x); }
+FK_INLINE vh load_low(const float* p) { return load(p); }
+} // namespace
+} // namespace fk::FK_ISA
+#endif
+namespace fk::FK_ISA {
+namespace {
+template <class V> FK_INLINE V load_as(const float* p) { // vf or vh
+    if constexpr (sizeof(V) == sizeof(vf)) {
+        return load(p);
+    } else {
+        return load_low(p);
+    }
+}
+} // namespace
+} // namespace fk::FK_ISA
 #include "simd/vec_math.hpp"

@@ -71,6 +71,12 @@ constexpr std::int64_t many_weights = 256 * 1024;
 // Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
 constexpr std::int64_t flat_pixels = 84;
 
+// Filters of a group in its last block.
+int filters_of_last(const Shape& s, int block) {
+    const int oc = s.oc / s.groups;
+    return oc - (ceil_div(oc, block) - 1) * block;
+}
+
 } // namespace
 
 Shape infer(const Params& p) {
@@ -301,6 +307,7 @@ void Plan::run_band(const float* x, float* y, const float* residual, int begin, 
                                          .ow = s.ow,
                                          .ic = ic,
                                          .oc_blocks = oc_blocks,
+                                         .oc_last = filters_of_last(s, block),
                                          .kh = s.kh,
                                          .kw = s.kw,
                                          .stride_h = s.stride_h,
@@ -359,6 +366,7 @@ void Plan::run_group(int group, const float* x, std::int64_t x_block, float* y, 
                                          .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
                                          .ic = ic,
                                          .oc_blocks = static_cast<int>(oc_blocks),
+                                         .oc_last = filters_of_last(s, static_cast<int>(block)),
                                          .kh = 1,
                                          .kw = 1,
                                          .stride_h = 1,

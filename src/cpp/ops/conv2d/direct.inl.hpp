@@ -5,6 +5,7 @@
 // multiply-adds. Physics of the tile (AVX-512, 2 x 14): 2 + 14 loads feed 28 FMA, so loads (two a cycle at best) never
 // bind; 28 independent chains cover the latency of 4 at up to two FMA a cycle; 28 + 2 + 1 of 32 registers are used.
 // AVX2 (2 x 6): 8 loads for 12 FMA, 12 + 2 + 1 of 16 registers.
+// Where the last block holds no more filters than half a vector, its sums stand in half vectors (20 filters: 1.5 blocks).
 // The order of the sum (bias, residual, then channel block, window row, window column, channel) does not depend on the tile.
 #pragma once
 
@@ -15,7 +16,7 @@ namespace fk::FK_ISA {
 namespace {
 
 #if FK_ISA_LEVEL >= 2
-constexpr int widest_of_1 = 8, widest_of_2 = 14, widest_of_4 = 6;
+constexpr int widest_of_1 = 14, widest_of_2 = 14, widest_of_4 = 6;
 #elif FK_ISA_LEVEL == 1
 constexpr int widest_of_1 = 8, widest_of_2 = 6, widest_of_4 = 0;
 #else
@@ -53,19 +54,81 @@ __attribute__((noinline)) void finish(const Conv2dLeaf& a, float* y, int blocks,
     }
 }
 
-template <int OCB, int OW, int STEP>
-void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias, const float* residual, float* y) {
-    vf acc[OCB][OW];
+// The sums of a tile: WHOLE blocks, and one in half vectors where HALF is 1.
+template <int WHOLE, int HALF, int OW> struct Sums {
+    vf whole[WHOLE > 0 ? WHOLE : 1][OW];
+    vh half[OW];
+};
+
+template <int WHOLE, int HALF, int OW>
+FK_INLINE void start(Sums<WHOLE, HALF, OW>& sums, const float* bias, const float* residual, int64_t y_block) {
     FK_UNROLL
-    for (int i = 0; i < OCB; ++i) {
+    for (int i = 0; i < WHOLE; ++i) {
         const vf b = load(bias + i * VL);
         FK_UNROLL
         for (int j = 0; j < OW; ++j) {
-            acc[i][j] = residual != nullptr ? b + load(residual + i * a.y_block + j * VL) : b;
+            sums.whole[i][j] = residual != nullptr ? b + load(residual + i * y_block + j * VL) : b;
         }
     }
+    if constexpr (HALF != 0) {
+        const vh b = load_low(bias + WHOLE * VL);
+        FK_UNROLL
+        for (int j = 0; j < OW; ++j) {
+            sums.half[j] = residual != nullptr ? b + load_low(residual + WHOLE * y_block + j * VL) : b;
+        }
+    }
+}
+
+// One channel at one cell of the window: a weight for each block times OW inputs.
+template <int WHOLE, int HALF, int OW>
+FK_INLINE void add(Sums<WHOLE, HALF, OW>& sums, const float* x, int64_t step, const float* w, int64_t w_pair) {
+    constexpr int w_step = WHOLE + HALF == 1 ? VL : 2 * VL;
+    vf wv[WHOLE + HALF];
+    FK_UNROLL
+    for (int i = 0; i < WHOLE + HALF; ++i) {
+        wv[i] = load(w + i / 2 * w_pair + i % 2 * VL);
+        prefetch(w + i / 2 * w_pair + i % 2 * VL + weights_ahead * w_step);
+    }
+    FK_UNROLL
+    for (int j = 0; j < OW; ++j) {
+        if constexpr (WHOLE == 0) {
+            sums.half[j] = fma(low(wv[0]), splat_low(x[j * step]), sums.half[j]);
+        } else {
+            const vf xv = splat(x[j * step]);
+            FK_UNROLL
+            for (int i = 0; i < WHOLE; ++i) {
+                sums.whole[i][j] = fma(wv[i], xv, sums.whole[i][j]);
+            }
+            if constexpr (HALF != 0) {
+                sums.half[j] = fma(low(wv[WHOLE]), low(xv), sums.half[j]);
+            }
+        }
+    }
+}
+
+// A clip is done in registers; the rest is finished from memory, in one place for all tiles.
+template <int WHOLE, int HALF, int OW> FK_INLINE void give(const Conv2dLeaf& a, const Sums<WHOLE, HALF, OW>& sums, float* y) {
+    const Clip limits = clip_of(is_clip(a.activation) ? a.activation : FK_ACTIVATION_NONE);
+    FK_UNROLL
+    for (int j = 0; j < OW; ++j) {
+        FK_UNROLL
+        for (int i = 0; i < WHOLE; ++i) {
+            store(y + i * a.y_block + j * VL, clip(limits, sums.whole[i][j]));
+        }
+        if constexpr (HALF != 0) {
+            store(y + WHOLE * a.y_block + j * VL, clip(limits, sums.half[j]));
+        }
+    }
+    if (!is_clip(a.activation)) {
+        finish(a, y, WHOLE + HALF, OW);
+    }
+}
+
+template <int OCB, int OW, int STEP, bool HALF>
+void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias, const float* residual, float* y) {
+    Sums<HALF ? OCB - 1 : OCB, HALF ? 1 : 0, OW> sums;
+    start(sums, bias, residual, a.y_block);
     const int64_t w_pair = static_cast<int64_t>(a.ic) * a.kh * a.kw * 2 * VL;
-    constexpr int w_step = OCB == 1 ? VL : 2 * VL;
     const int64_t channel_step = STEP == blocked_1 || STEP == blocked_2 ? 1 : a.channel_step;
     const int64_t step = pixel_distance<STEP>(a);
     for (int c0 = 0; c0 < a.ic; c0 += VL, x += a.x_block) {
@@ -75,47 +138,23 @@ void tile(const Conv2dLeaf& a, const float* x, const float* w, const float* bias
             const float* x_pixel = x_row;
             for (int kw = 0; kw < a.kw; ++kw, x_pixel += a.dilation_w * a.pixel_step) {
                 const float* xc = x_pixel;
-                for (int c = 0; c < channels; ++c, xc += channel_step, w += w_step) {
-                    vf wv[OCB];
-                    FK_UNROLL
-                    for (int i = 0; i < OCB; ++i) {
-                        wv[i] = load(w + i / 2 * w_pair + i % 2 * VL);
-                        prefetch(w + i / 2 * w_pair + i % 2 * VL + weights_ahead * w_step);
-                    }
-                    FK_UNROLL
-                    for (int j = 0; j < OW; ++j) {
-                        const vf xv = splat(xc[j * step]);
-                        FK_UNROLL
-                        for (int i = 0; i < OCB; ++i) {
-                            acc[i][j] = fma(wv[i], xv, acc[i][j]);
-                        }
-                    }
+                for (int c = 0; c < channels; ++c, xc += channel_step, w += OCB == 1 ? VL : 2 * VL) {
+                    add(sums, xc, step, w, w_pair);
                 }
             }
         }
     }
-    // A clip is done in registers; the rest is finished from memory, in one place for all tiles.
-    const Clip limits = clip_of(is_clip(a.activation) ? a.activation : FK_ACTIVATION_NONE);
-    FK_UNROLL
-    for (int i = 0; i < OCB; ++i) {
-        FK_UNROLL
-        for (int j = 0; j < OW; ++j) {
-            store(y + i * a.y_block + j * VL, clip(limits, acc[i][j]));
-        }
-    }
-    if (!is_clip(a.activation)) {
-        finish(a, y, OCB, OW);
-    }
+    give(a, sums, y);
 }
 
 using Tile = void (*)(const Conv2dLeaf&, const float*, const float*, const float*, const float*, float*);
 
 // tiles[ow - 1] for every width that this number of channel blocks allows.
-template <int OCB, int STEP, int... OW> struct Tiles {
-    static constexpr Tile of[] = {&tile<OCB, OW, STEP>...};
+template <int OCB, int STEP, bool HALF, int... OW> struct Tiles {
+    static constexpr Tile of[] = {&tile<OCB, OW, STEP, HALF>...};
 };
-template <int OCB, int STEP, int N, int... OW> struct UpTo : UpTo<OCB, STEP, N - 1, N, OW...> {};
-template <int OCB, int STEP, int... OW> struct UpTo<OCB, STEP, 0, OW...> : Tiles<OCB, STEP, OW...> {};
+template <int OCB, int STEP, bool HALF, int N, int... OW> struct UpTo : UpTo<OCB, STEP, HALF, N - 1, N, OW...> {};
+template <int OCB, int STEP, bool HALF, int... OW> struct UpTo<OCB, STEP, HALF, 0, OW...> : Tiles<OCB, STEP, HALF, OW...> {};
 
 // Maxima of 2 x 2 outputs of the two rows that stand in y, the odd column left out.
 void pool_rows(const Conv2dLeaf& a, int oc_block, int blocks, int row) {
@@ -130,7 +169,7 @@ void pool_rows(const Conv2dLeaf& a, int oc_block, int blocks, int row) {
     }
 }
 
-template <int OCB, int STEP, int WIDEST> void band(const Conv2dLeaf& a, int oc_block) {
+template <int OCB, int STEP, int WIDEST, bool HALF = false> void band(const Conv2dLeaf& a, int oc_block) {
     const int64_t w_block = static_cast<int64_t>(a.ic) * a.kh * a.kw * VL;
     const float* w = a.w + oc_block * w_block;
     const float* bias = a.bias + oc_block * VL;
@@ -142,7 +181,8 @@ template <int OCB, int STEP, int WIDEST> void band(const Conv2dLeaf& a, int oc_b
         int64_t y = a.pooled != nullptr ? (row & 1) * a.y_row : oc_block * a.y_block + row * a.y_row;
         for (int t = 0; t < tiles; ++t) {
             const int width = narrow + (t < wide_tiles ? 1 : 0);
-            UpTo<OCB, STEP, WIDEST>::of[width - 1](a, x, w, bias, a.residual != nullptr ? a.residual + y : nullptr, a.y + y);
+            UpTo<OCB, STEP, HALF, WIDEST>::of[width - 1](a, x, w, bias, a.residual != nullptr ? a.residual + y : nullptr,
+                                                         a.y + y);
             x += width * pixel_distance<STEP>(a);
             y += width * VL;
         }
@@ -154,17 +194,29 @@ template <int OCB, int STEP, int WIDEST> void band(const Conv2dLeaf& a, int oc_b
 
 template <int STEP> void all_blocks(const Conv2dLeaf& a) {
     constexpr bool general = STEP == any_step;
+    const bool half = FK_HALVES != 0 && a.oc_last <= VL / 2;
+    const int whole = a.oc_blocks - (half ? 1 : 0);
     int block = 0;
     if constexpr (widest_of_4 > 0 && !general) {
         if (a.ow <= widest_of_4) {
-            for (; block + 4 <= a.oc_blocks; block += 4) {
+            for (; block + 4 <= whole; block += 4) {
                 band<4, STEP, widest_of_4>(a, block);
             }
         }
     }
-    for (; block + 2 <= a.oc_blocks; block += 2) {
+    for (; block + 2 <= whole; block += 2) {
         band<2, STEP, general ? 3 : widest_of_2>(a, block);
     }
+#if FK_HALVES
+    if (half) {
+        if (block + 2 == a.oc_blocks) {
+            band<2, STEP, general ? 3 : widest_of_2, true>(a, block);
+        } else {
+            band<1, STEP, general ? 3 : widest_of_1, true>(a, block);
+        }
+        return;
+    }
+#endif
     if (block < a.oc_blocks) {
         band<1, STEP, general ? 3 : widest_of_1>(a, block);
     }

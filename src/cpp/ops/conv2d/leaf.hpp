@@ -25,6 +25,7 @@ struct Conv2dLeaf {
     int64_t pooled_row, pooled_block;
     int rows, ow;
     int ic, oc_blocks;
+    int oc_last; // filters in the last block
     int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
     int activation;
     float alpha;
@@ -43,6 +44,7 @@ struct WinogradLeaf {
     int64_t x_image, x_block, y_image, y_block, residual_image;
     int ih, iw, oh, ow, pad_top, pad_left;
     int ic, oc_blocks;
+    int oc_last;              // filters in the last block
     int tiles_x, tiles_image; // tiles in a row of an image, and in an image
     int first, count;         // this run
     int oc_step;              // blocks of outputs that are worked on together

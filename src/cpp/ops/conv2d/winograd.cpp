@@ -70,8 +70,13 @@ double streaming(double bytes, double passes) {
 
 } // namespace
 
+// Blocks of filters that the sums take: kernels with 16 lanes do a last block of up to 8 in half vectors.
+static double blocks_of_sums(int filters, int lanes) {
+    return lanes == 16 ? double(ceil_div(filters, lanes / 2)) / 2 : double(ceil_div(filters, lanes));
+}
+
 double direct_work(const Shape& s, int lanes) {
-    const double blocks = double(ceil_div(s.oc / s.groups, lanes)) * s.groups;
+    const double blocks = blocks_of_sums(s.oc / s.groups, lanes) * s.groups;
     const double weights = blocks * lanes * (double(s.ic) / s.groups) * s.kh * s.kw * 4;
     const double products = blocks * s.n * s.oh * s.ow * (double(s.ic) / s.groups) * s.kh * s.kw;
     return std::max(products, streaming(weights, s.n));
@@ -83,7 +88,7 @@ double winograd_work(const Shape& s, int lanes, const Conv2dKernel& kernel) {
     const int points = points_of(kernel);
     const std::int64_t tiles = s.n * tiles_of(s, kernel.tile);
     const std::int64_t run = run_of(s, tiles, points, 1);
-    const double products = double(tiles) * points * s.ic * blocks_out;
+    const double products = double(tiles) * points * s.ic * blocks_of_sums(s.oc, lanes);
     const double weights = double(points) * s.ic * blocks_out * lanes * 4;
     // Sums and stores of one block's transforms: 2 stores a point, two cycles each, and the sums beside them.
     const double transforms = double(tiles) * (blocks_in * (points == 16 ? 80 : 220) + blocks_out * (points == 16 ? 60 : 180));
@@ -165,6 +170,7 @@ void Winograd::run(const float* x, float* y, const float* residual, int images, 
                                       .pad_left = s.pad_left,
                                       .ic = s.ic,
                                       .oc_blocks = static_cast<int>(oc_blocks),
+                                      .oc_last = s.oc - static_cast<int>((oc_blocks - 1) * lanes_),
                                       .tiles_x = tiles_x_,
                                       .tiles_image = tiles_image_,
                                       .first = static_cast<int>(first),

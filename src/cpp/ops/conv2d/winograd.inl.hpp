@@ -206,6 +206,7 @@ template <int M, int K> void winograd(const WinogradLeaf& a) {
     product.ic = a.ic;
     for (int block = 0; block < a.oc_blocks; block += a.oc_step) {
         product.oc_blocks = a.oc_blocks - block < a.oc_step ? a.oc_blocks - block : a.oc_step;
+        product.oc_last = block + product.oc_blocks == a.oc_blocks ? a.oc_last : VL;
         for (int p = 0; p < points; ++p) {
             product.x = v + p * v_point;
             product.w = a.w + (static_cast<int64_t>(p) * a.oc_blocks + block) * w_block;

@@ -116,6 +116,7 @@ void Plan::run_plane(const float* x, std::int64_t channel, float* y, const float
                                  .y = y,
                                  .begin = begin,
                                  .end = end,
+                                 .channels = static_cast<int>(std::min<std::int64_t>(s.oc - channel, row_->block)),
                                  .ih = s.ih,
                                  .iw = s.iw,
                                  .ow = s.ow,

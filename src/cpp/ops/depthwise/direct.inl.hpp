@@ -4,6 +4,7 @@
 // row of its weights stands in registers too and each vector of x is loaded once and used for every output that sees it:
 // 3 x 3, stride 1, WIDTH 8: 13 loads for 24 FMA (27 with x as an operand of each FMA), 8 + 3 + 1 registers, 8 chains to
 // cover the latency of 4. Large planes are bound by the second- and third-level cache in either set.
+// A plane of no more channels than half a vector is done in half vectors (3 x 3 only).
 // Nothing is padded: rows outside the image are clipped from the window for the whole row of outputs. A column outside at
 // the left or right (at most one on a side, as with "same" padding of 3 x 3) is left out of the first or last tile at
 // compile time: alone, an output at the edge is one chain of 6 FMA, as long as a tile of 8. Wider edges are done output by
@@ -36,10 +37,10 @@ __attribute__((noinline)) void finish(const DepthwiseLeaf& a, float* y, int pixe
 
 // K: side of the window where it is a constant (columns == K, no dilation), else 0; S: the stride likewise. taps.x is the
 // cell of the first tap, also where it is missing.
-template <int K, int S, int MISSING, int WIDTH>
+template <class V, int K, int S, int MISSING, int WIDTH>
 void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float* y) {
-    vf acc[WIDTH];
-    const vf bias = load(a.bias);
+    V acc[WIDTH];
+    const V bias = load_as<V>(a.bias);
     FK_UNROLL
     for (int j = 0; j < WIDTH; ++j) {
         acc[j] = bias;
@@ -52,14 +53,14 @@ void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float
     const float* w = taps.w;
     for (int64_t p = 0; p < taps.rows; ++p, x += x_row, w += w_row) {
         if constexpr (K != 0) {
-            vf wv[K];
+            V wv[K];
             FK_UNROLL
             for (int q = 0; q < K; ++q) {
-                wv[q] = load(w + q * VL);
+                wv[q] = load_as<V>(w + q * VL);
             }
             FK_UNROLL
             for (int t = MISSING & left_missing ? 1 : 0; t < (WIDTH - 1) * S + K - (MISSING & right_missing ? 1 : 0); ++t) {
-                const vf xv = load(x + t * VL);
+                const V xv = load_as<V>(x + t * VL);
                 FK_UNROLL
                 for (int q = 0; q < K; ++q) {
                     if (t >= q && (t - q) % S == 0 && (t - q) / S < WIDTH) {
@@ -69,10 +70,10 @@ void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float
             }
         } else {
             for (int64_t q = 0; q < taps.columns; ++q) {
-                const vf wv = load(w + q * VL);
+                const V wv = load_as<V>(w + q * VL);
                 FK_UNROLL
                 for (int j = 0; j < WIDTH; ++j) {
-                    acc[j] = fma(wv, load(x + q * x_column + j * step), acc[j]);
+                    acc[j] = fma(wv, load_as<V>(x + q * x_column + j * step), acc[j]);
                 }
             }
         }
@@ -81,7 +82,7 @@ void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float
     const Clip limits = clip_of(is_clip(a.activation) ? a.activation : FK_ACTIVATION_NONE);
     FK_UNROLL
     for (int j = 0; j < WIDTH; ++j) {
-        const vf v = residual != nullptr ? acc[j] + load(residual + j * VL) : acc[j];
+        const V v = residual != nullptr ? acc[j] + load_as<V>(residual + j * VL) : acc[j];
         store(y + j * VL, clip(limits, v));
     }
     if (!is_clip(a.activation)) {
@@ -90,26 +91,27 @@ void tile(const DepthwiseLeaf& a, const Taps& taps, const float* residual, float
 }
 
 using Tile = void (*)(const DepthwiseLeaf&, const Taps&, const float*, float*);
-template <int K, int S, int MISSING, int... WIDTH> struct Tiles {
-    static constexpr Tile of[] = {&tile<K, S, MISSING, WIDTH>...};
+template <class V, int K, int S, int MISSING, int... WIDTH> struct Tiles {
+    static constexpr Tile of[] = {&tile<V, K, S, MISSING, WIDTH>...};
 };
-template <int K, int S, int MISSING, int N, int... WIDTH> struct UpTo : UpTo<K, S, MISSING, N - 1, N, WIDTH...> {};
-template <int K, int S, int MISSING, int... WIDTH> struct UpTo<K, S, MISSING, 0, WIDTH...> : Tiles<K, S, MISSING, WIDTH...> {};
+template <class V, int K, int S, int MISSING, int N, int... WIDTH> struct UpTo : UpTo<V, K, S, MISSING, N - 1, N, WIDTH...> {};
+template <class V, int K, int S, int MISSING, int... WIDTH> struct UpTo<V, K, S, MISSING, 0, WIDTH...>
+    : Tiles<V, K, S, MISSING, WIDTH...> {};
 
-template <int K, int S> FK_INLINE Tile tile_of(int missing, int64_t width) {
+template <class V, int K, int S> FK_INLINE Tile tile_of(int missing, int64_t width) {
     if constexpr (K == 3) {
         switch (missing) {
         case left_missing:
-            return UpTo<K, S, left_missing, widest>::of[width - 1];
+            return UpTo<V, K, S, left_missing, widest>::of[width - 1];
         case right_missing:
-            return UpTo<K, S, right_missing, widest>::of[width - 1];
+            return UpTo<V, K, S, right_missing, widest>::of[width - 1];
         case both_missing:
-            return UpTo<K, S, both_missing, widest>::of[width - 1];
+            return UpTo<V, K, S, both_missing, widest>::of[width - 1];
         default:
             break;
         }
     }
-    return UpTo<K, S, none_missing, widest>::of[width - 1];
+    return UpTo<V, K, S, none_missing, widest>::of[width - 1];
 }
 
 FK_INLINE int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -145,7 +147,7 @@ void edge(const DepthwiseLeaf& a, const Line& line, int64_t from, int64_t to) {
         const Span columns = taps_inside(left, a.kw, a.dilation_w, a.iw);
         const Taps taps{line.x + (left + columns.first * a.dilation_w) * VL, line.w + columns.first * VL, line.rows,
                         columns.count};
-        tile<0, 0, none_missing, 1>(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
+        tile<vf, 0, 0, none_missing, 1>(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
     }
 }
 
@@ -179,18 +181,18 @@ template <int K, int S> FK_INLINE Columns split(const DepthwiseLeaf& a) {
     return {inner, outer, tiles, narrow, count - narrow * tiles, first_missing, last_missing};
 }
 
-template <int K, int S> void inside(const DepthwiseLeaf& a, const Line& line, const Columns& columns) {
+template <class V, int K, int S> void inside(const DepthwiseLeaf& a, const Line& line, const Columns& columns) {
     int64_t j = columns.inner;
     for (int64_t t = 0; t < columns.tiles; ++t) {
         const int64_t width = columns.narrow + (t < columns.wide_tiles ? 1 : 0);
         const int missing = (t == 0 ? columns.first_missing : 0) | (t + 1 == columns.tiles ? columns.last_missing : 0);
         const Taps taps{line.x + (j * a.stride_w - a.pad_left) * VL, line.w, line.rows, a.kw};
-        tile_of<K, S>(missing, width)(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
+        tile_of<V, K, S>(missing, width)(a, taps, line.residual != nullptr ? line.residual + j * VL : nullptr, line.y + j * VL);
         j += width;
     }
 }
 
-template <int K, int S> void band(const DepthwiseLeaf& a) {
+template <class V, int K, int S> void band(const DepthwiseLeaf& a) {
     const Columns columns = split<K, S>(a);
     for (int64_t i = a.begin; i < a.end; ++i) {
         const int64_t top = i * a.stride_h - a.pad_top;
@@ -200,7 +202,7 @@ template <int K, int S> void band(const DepthwiseLeaf& a) {
         const Line line{a.x + (rows.count > 0 ? top + rows.first * a.dilation_h : 0) * a.iw * VL, a.w + rows.first * a.kw * VL,
                         a.residual != nullptr ? a.residual + y_at : nullptr, a.y + y_at, rows.count};
         edge(a, line, 0, columns.inner);
-        inside<K, S>(a, line, columns);
+        inside<V, K, S>(a, line, columns);
         edge(a, line, columns.outer, a.ow);
     }
 }
@@ -210,16 +212,17 @@ template <int K, int S> void band(const DepthwiseLeaf& a) {
 void depthwise_direct(const DepthwiseLeaf& a);
 void depthwise_direct(const DepthwiseLeaf& a) {
     const bool close = a.dilation_w == 1;
+    const bool half = FK_HALVES != 0 && a.channels <= VL / 2;
     if (close && a.kw == 3 && a.stride_w == 1) {
-        band<3, 1>(a);
+        half ? band<vh, 3, 1>(a) : band<vf, 3, 1>(a);
     } else if (close && a.kw == 3 && a.stride_w == 2) {
-        band<3, 2>(a);
+        half ? band<vh, 3, 2>(a) : band<vf, 3, 2>(a);
     } else if (close && a.kw == 5 && a.stride_w == 1) {
-        band<5, 1>(a);
+        band<vf, 5, 1>(a);
     } else if (close && a.kw == 5 && a.stride_w == 2) {
-        band<5, 2>(a);
+        band<vf, 5, 2>(a);
     } else {
-        band<0, 0>(a);
+        band<vf, 0, 0>(a);
     }
 }
 

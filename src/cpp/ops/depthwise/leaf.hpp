@@ -12,6 +12,7 @@ struct DepthwiseLeaf {
     const float* residual; // like y, added before the activation; may be null
     float* y;
     int begin, end; // output rows
+    int channels;   // of the plane's B that there are
     int ih, iw, ow;
     int kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
     int activation;
