@@ -5,10 +5,10 @@
 Known motion: a portrait (matplotlib's Grace Hopper, scikit-image's Eileen Collins, or your own) is moved by a
 similarity that is known in every frame, under changing light (gain 0.8 to 1.2 about grey level 100, offset -8 to 8, in
 3 and 2 seconds), with noise of sigma 2 grey levels of 255; rounded to bytes. The truth of a frame is the first frame's
-points carried by the motion. "Drift" is the distance from the truth in the last frame, mean and largest of the 68 points, and
-the largest mean of any frame. The still clip has the same noise and constant light; "jitter" is the root mean square
-distance of a point from its own mean over the frames, mean and largest of the 68 points. Beside the tracker stand
-what it is made of: flow from frame to frame alone, and detector and trees in every frame.
+points carried by the motion. "Drift" is the distance from the truth in the last frame, mean and largest of the 68
+points, and the largest mean of any frame. The still clip has the same noise and constant light; "jitter" is the root
+mean square distance of a point from its own mean over the frames, mean and largest of the 68 points. Beside the tracker
+stand what it is made of: flow from frame to frame alone, and detector and trees in every frame.
 
 Clips: decoded to luma planes in memory before; every frame is handed to `FaceTracker.update`. "tracking" is the median
 of frames without a search for new faces, "all" counts everything. The face is in view where the detector, asked about
