@@ -19,7 +19,7 @@ from ferkern.bench.machine import KINDS, LEVELS, Level, MachineProfile, Measured
 from ferkern.config import config
 from ferkern.registry import kernels
 
-__all__ = ["Measurement", "machine", "measurements", "run_all"]
+__all__ = ["Measurement", "identity", "machine", "measurements", "run_all"]
 
 _SMALLEST_MEMORY, _LARGEST_MEMORY = 64 << 20, 1 << 30  # bytes that are gone through to measure memory
 _SYSCONF = {"L1": "SC_LEVEL1_DCACHE_SIZE", "L2": "SC_LEVEL2_CACHE_SIZE", "L3": "SC_LEVEL3_CACHE_SIZE"}
@@ -95,7 +95,7 @@ def run_all(planned: Iterable[Measurement], levels: Sequence[Level], *, quick: b
             missing[f"{m.kind} of {m.size_bytes} bytes"] = "does not fit into memory"
             continue
         passages.append(Passage(m.kind, m.level, m.size_bytes, m.threads, _summary(rates)))
-    return MachineProfile(_identity(), peaks, tuple(levels), tuple(passages), missing)
+    return MachineProfile(identity(), peaks, tuple(levels), tuple(passages), missing)
 
 
 def find_levels() -> list[Level]:
@@ -146,7 +146,8 @@ def _summary(rates: Sequence[float]) -> Measured:
     return Measured(statistics.median(rates), min(rates), max(rates))
 
 
-def _identity() -> dict[str, str | int]:
+def identity() -> dict[str, str | int]:
+    """What this machine is, as `MachineProfile.machine` says it."""
     return {
         "brand": str(_core.cpu()["brand"]),
         "isa": _core.isa_supported(),
