@@ -28,11 +28,21 @@ def brows_up() -> np.ndarray:
     return mode
 
 
-def faces(smile: np.ndarray, brows: np.ndarray, *, noise: float = 0.02, seed: int = 0) -> np.ndarray:
-    """Landmarks float32 [n, 68, 2] in a frame of video: the template with two movements, moved, turned and scaled."""
+def turned() -> np.ndarray:
+    """The nose, which stands out of the face, moves against all else when the head turns."""
+    mode = np.zeros((68, 2))
+    mode[27:36, 0] = 1
+    return mode
+
+
+def faces(
+    smile: np.ndarray, brows: np.ndarray, yaw: np.ndarray | float = 0.0, *, noise: float = 0.02, seed: int = 0
+) -> np.ndarray:
+    """Landmarks float32 [n, 68, 2] in a frame of video: the template with movements, moved, turned and scaled."""
     rng = np.random.default_rng(seed)
     n = len(smile)
     points = TEMPLATE + smile[:, None, None] * smiling() + brows[:, None, None] * brows_up()
+    points = points + np.broadcast_to(yaw, n)[:, None, None] * turned()
     points = points + rng.normal(0, noise, points.shape)
     way = np.cumsum(rng.normal(0, 1, (n, 2)), axis=0)
     moves = [

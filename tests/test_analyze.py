@@ -125,6 +125,26 @@ def test_spectrum_is_that_of_numpy(talk_trajectories):
         decompose(talk_trajectories, 137)
 
 
+def test_what_follows_the_head_can_be_taken_away(tmp_path):
+    points = faces(SMILE, BROWS, 3 * np.sin(WAVES / 31))
+    tracks = read_tracks(write_tracks(tmp_path / "t.csv", {1: points, 2: points[:150]}))
+    plain = decompose(gather([tracks]))
+    assert plain.kept[0].region == "nose"
+    assert abs(plain.kept[0].correlations["yaw"]) > 0.98
+    without = gather([tracks], remove_pose=True)
+    left = decompose(without)
+    assert without.pose_share > 0.5
+    assert [each.region for each in left.kept[:2]] == ["mouth", "brows"]
+    assert along(left.mode(0), smiling()) > 0.85
+    assert abs(np.corrcoef(left.scores[:300, 0], SMILE)[0, 1]) > 0.99
+    for each in without.recordings:
+        np.testing.assert_allclose(without.matrix[each.rows].mean(axis=0), 0, atol=1e-6)
+    for each in left.kept:
+        assert abs(each.correlations["yaw"]) < 0.01
+    text = report(analyze([tracks], options=Options(tsne=False, remove_pose=True)))
+    assert f"taken away: what follows yaw and pitch, {without.pose_share:.1%} of the variance" in text
+
+
 def test_a_still_face_is_refused(tmp_path):
     still = np.broadcast_to(TEMPLATE.astype(np.float32), (20, 68, 2))
     trajectories = gather([read_tracks(write_tracks(tmp_path / "t.csv", {1: still}))])

@@ -1,6 +1,6 @@
 """How long each procedure of the analysis of trajectories takes: least, most and mean seconds over repetitions.
 
-``python benchmarks/papers/procedures.py [TRACKS.csv ...] [--video CLIP ...] [--frames 35887] [--repeats 10] [--json P]``
+``python benchmarks/papers/procedures.py [TRACKS.csv ...] [--video CLIP ...] [--frames N] [--repeats 10] [--json OUT]``
 
 Two matrices: of the tracks that are given, or made by ``ferkern video --csv`` of the clips; and of as many frames as
 FER-2013 has pictures, 35,887 x 136, a drawn face that smiles, raises its brows, opens its mouth and turns, with noise

@@ -37,6 +37,8 @@ class Options:
     ----------
     face : int, or None
         This face of each file alone; None: every one.
+    remove_pose : bool
+        Take away what follows the turning of the head (`ferkern.analyze.trajectories.without_pose`).
     components : int, or None
         That are kept; None: as many as explain 95 % of the variance, 2 to 20.
     groups : int
@@ -56,6 +58,7 @@ class Options:
     """
 
     face: int | None = None
+    remove_pose: bool = False
     components: int | None = None
     groups: int = 6
     clusters: int | None = None
@@ -108,6 +111,9 @@ class Analysis:
             "recordings": _recordings(self.trajectories),
             "frames": len(self.trajectories),
             "frames_without_landmarks": self.trajectories.without_landmarks,
+            "pose_share_removed": None
+            if self.trajectories.pose_share is None
+            else round(self.trajectories.pose_share, 6),
             "seed": self.options.seed,
             "unit": "distance of the outer eye corners of the mean shape",
             "mean_shape": np.round(self.trajectories.mean, 6).tolist(),
@@ -160,7 +166,7 @@ def analyze(
     progress("reading")
     files = [path if isinstance(path, Tracks) else read_tracks(path) for path in paths]
     stretches = None if labels is None else labelling.read_labels(labels)
-    trajectories = gather(files, face=asked.face)
+    trajectories = gather(files, face=asked.face, remove_pose=asked.remove_pose)
     said = (
         labelling.from_network(trajectories)
         if stretches is None

@@ -99,7 +99,8 @@ def _whence(analysis: Analysis) -> str:
     t = analysis.trajectories
     names = ", ".join(f"{_short(each.path.name, 32)}, face {each.face}" for each in t.recordings[:2])
     more = f" and {len(t.recordings) - 2} more" if len(t.recordings) > 2 else ""
-    return f"{len(t):,} frames of {names}{more}"
+    turned = "" if t.pose_share is None else ", less what follows yaw and pitch"
+    return f"{len(t):,} frames of {names}{more}{turned}"
 
 
 def _short(text: str, most: int) -> str:

@@ -30,6 +30,8 @@ def _heads(analysis: Analysis) -> Iterator[str]:
         yield f"{each.name}: {len(times):,} frames, {times[0]:.2f} to {times[-1]:.2f} s"
     missing = f"; {t.without_landmarks:,} without landmarks are left out" if t.without_landmarks else ""
     yield f"matrix {len(t):,} x {t.matrix.shape[1]}{missing}; seed {analysis.options.seed}"
+    if t.pose_share is not None:
+        yield f"taken away: what follows yaw and pitch, {t.pose_share:.1%} of the variance"
 
 
 def _components(analysis: Analysis) -> Iterator[str]:

@@ -4,7 +4,8 @@ Position, size and tilt of a head are taken away by generalised Procrustes analy
 Procrustes analysis", Psychometrika 40, 1975): every frame's landmarks are laid over a mean shape by the least-squares
 similarity, and the mean is taken again until it stays. What is left are a face's own shape, which is taken away as the
 mean of its frames, its movements, and what turning the head out of the picture's plane does to it, which no similarity
-takes away: `ferkern.analyze.structure` says of each component how far it follows yaw and pitch.
+takes away: `ferkern.analyze.structure` says of each component how far it follows yaw and pitch, and `without_pose`
+takes away what follows them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ferkern.face.align import TEMPLATE, is_plane
 from ferkern.face.pose import estimate
 from ferkern.video.tracks_read import Track, Tracks
 
-__all__ = ["EYES", "LEAST_FRAMES", "Recording", "Trajectories", "align_shapes", "gather", "to_matrix"]
+__all__ = ["EYES", "LEAST_FRAMES", "Recording", "Trajectories", "align_shapes", "gather", "to_matrix", "without_pose"]
 
 EYES = (36, 45)
 """Outer corners of the eyes; in the aligned mean shape they are 1 apart."""
@@ -77,6 +78,8 @@ class Trajectories:
         Its classes.
     without_landmarks : int
         Frames of the files that are left out, since no usable landmarks stand there.
+    pose_share : float, or None
+        Share of the matrix's variance that followed yaw and pitch and was taken away; None: nothing was.
     """
 
     recordings: tuple[Recording, ...]
@@ -91,6 +94,7 @@ class Trajectories:
     emotions: NDArray[np.str_]
     classes: tuple[str, ...]
     without_landmarks: int
+    pose_share: float | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -145,7 +149,40 @@ def to_matrix(shapes: NDArray[np.float64], recordings: Sequence[Recording]) -> N
     return matrix
 
 
-def gather(files: Sequence[Tracks], *, face: int | None = None) -> Trajectories:
+def without_pose(
+    matrix: NDArray[np.float32], pose: NDArray[np.float64], recordings: Sequence[Recording]
+) -> tuple[NDArray[np.float32], float]:
+    """Take away what follows the head's turning: the least-squares fit of yaw, pitch, their squares and their product.
+
+    One fit for all recordings, each relative to its own means. An expression that always goes with a turn of the head
+    goes with it.
+
+    Parameters
+    ----------
+    matrix : float32 [n, 136]
+        From `to_matrix`.
+    pose : float64 [n, 3]
+        Yaw, pitch, roll in radians, finite.
+    recordings
+
+    Returns
+    -------
+    float32 [n, 136]
+        What is left.
+    float
+        Share of the variance that was taken away.
+    """
+    yaw, pitch = pose[:, 0], pose[:, 1]
+    turns = np.stack([yaw, pitch, yaw**2, pitch**2, yaw * pitch], axis=1)
+    for each in recordings:
+        turns[each.rows] -= turns[each.rows].mean(axis=0)
+    exact = matrix.astype(np.float64)
+    left = exact - turns @ np.linalg.lstsq(turns, exact, rcond=None)[0]
+    before = float(np.square(exact).sum())
+    return left.astype(np.float32), 1 - float(np.square(left).sum()) / before if before > 0 else 0.0
+
+
+def gather(files: Sequence[Tracks], *, face: int | None = None, remove_pose: bool = False) -> Trajectories:
     """Align the faces of files and set them into one matrix.
 
     Parameters
@@ -154,6 +191,8 @@ def gather(files: Sequence[Tracks], *, face: int | None = None) -> Trajectories:
         From `ferkern.video.tracks_read.read_tracks`; the same classes in each.
     face : int, optional
         This face of each file alone.
+    remove_pose : bool
+        Take away what follows yaw and pitch (`without_pose`).
 
     Raises
     ------
@@ -185,7 +224,11 @@ def gather(files: Sequence[Tracks], *, face: int | None = None) -> Trajectories:
         )
     landmarks = np.concatenate([track.landmarks[good] for track, good in parts])
     shapes, mean = align_shapes(landmarks)
-    pose = np.concatenate([track.pose[good] for track, good in parts])
+    said = np.concatenate([track.pose[good] for track, good in parts])
+    pose = np.where(np.isnan(said), estimate(landmarks), said)
+    matrix, share = to_matrix(shapes, recordings), None
+    if remove_pose:
+        matrix, share = without_pose(matrix, pose, recordings)
     return Trajectories(
         recordings=tuple(recordings),
         recording=np.repeat(np.arange(len(parts)), [len(good) for _, good in parts]),
@@ -193,12 +236,13 @@ def gather(files: Sequence[Tracks], *, face: int | None = None) -> Trajectories:
         times=np.concatenate([track.times[good] for track, good in parts]),
         shapes=shapes,
         mean=mean,
-        matrix=to_matrix(shapes, recordings),
-        pose=np.where(np.isnan(pose), estimate(landmarks), pose),
+        matrix=matrix,
+        pose=pose,
         smile=np.concatenate([track.smile[good] for track, good in parts]),
         emotions=np.concatenate([_emotions(track, files[0].classes)[good] for track, good in parts]),
         classes=files[0].classes,
         without_landmarks=without,
+        pose_share=share,
     )
 
 

@@ -41,6 +41,9 @@ def analyze(
         Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
     ] = None,
     face: Annotated[int | None, typer.Option("--face", min=0, help="This face of each file alone.")] = None,
+    remove_pose: Annotated[
+        bool, typer.Option("--without-pose", help="Take away what follows the turning of the head (yaw, pitch).")
+    ] = False,
     components: Annotated[
         int | None, typer.Option("--components", min=1, help="Components kept; default: those that explain 95 %.")
     ] = None,
@@ -72,7 +75,7 @@ def analyze(
     from ferkern.analyze import Options, analyze
     from ferkern.analyze.report import report
 
-    options = Options(face, components, groups, clusters, tsne, depth, folds, block, seed)
+    options = Options(face, remove_pose, components, groups, clusters, tsne, depth, folds, block, seed)
     console = messages()
     with console.status("") as status:
         shown = not quiet and console.is_terminal
