@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ferkern.face.pipeline import Face
 
-__all__ = ["COLORS", "OTHER", "annotate", "font", "side_by_side"]
+__all__ = ["COLORS", "OTHER", "annotate", "font", "ink_on", "side_by_side"]
 
 Color = tuple[int, int, int]
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
@@ -155,7 +155,7 @@ def _draw_label(
     place = min(places, key=lambda p: sum(_overlap(p, t) for t in others))
     _rounded(image, place, height * 0.28, color)
     middle = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
-    draw.text(middle, text, font=letters, fill=_ink_on(color), anchor="mm")
+    draw.text(middle, text, font=letters, fill=ink_on(color), anchor="mm")
     return place
 
 
@@ -369,7 +369,8 @@ def _percent(probability: float) -> str:
     return f"{probability * 100:.0f} %"
 
 
-def _ink_on(color: Color) -> Color:
+def ink_on(color: Color) -> Color:
+    """Dark or white: what is read best on a colour."""
     return _INK if float(np.dot(color, (0.299, 0.587, 0.114))) > 120 else (255, 255, 255)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train
+from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train, video
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -45,6 +45,7 @@ def _common(
 
 app.command("demo")(guarded(demo.demo))
 app.command("recognize")(guarded(recognize.recognize))
+app.command("video")(guarded(video.video))
 app.command("eval")(guarded(evaluate.evaluate))
 app.command("train")(guarded(train.train))
 app.command("analyze")(guarded(analyze.analyze))

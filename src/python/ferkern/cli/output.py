@@ -55,7 +55,7 @@ def pip_install(extra: str) -> str:
     return f'pip install "ferkern[{extra}]"'
 
 
-def track(items: Iterable[T], what: str, *, total: int, quiet: bool, unit: str | None = None) -> Iterator[T]:
+def track(items: Iterable[T], what: str, *, total: int | None, quiet: bool, unit: str | None = None) -> Iterator[T]:
     """Give the items; after a second, show a progress bar on stderr if that is a terminal, with `unit`/s if given."""
     console = messages()
     if quiet or not console.is_terminal:
