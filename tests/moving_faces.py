@@ -58,6 +58,7 @@ def write_tracks(
     *,
     emotions: list[str] | None = None,
     without: tuple[int, ...] = (),
+    yaw: np.ndarray | None = None,
     rate: float = RATE,
 ) -> Path:
     """A table of the faces, numbered by the keys; in the frames of `without` there are no landmarks."""
@@ -67,7 +68,10 @@ def write_tracks(
                 if frame < len(points):
                     known = None if frame in without else points[frame]
                     emotion = emotions[frame] if emotions else None
-                    writer.write(TrackRow(frame=frame, time=frame / rate, face=face, landmarks=known, emotion=emotion))
+                    pose = None if yaw is None else (yaw[frame], 0.0, 0.0)
+                    writer.write(
+                        TrackRow(frame=frame, time=frame / rate, face=face, landmarks=known, emotion=emotion, pose=pose)
+                    )
     return path
 
 

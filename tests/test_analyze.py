@@ -126,8 +126,9 @@ def test_spectrum_is_that_of_numpy(talk_trajectories):
 
 
 def test_what_follows_the_head_can_be_taken_away(tmp_path):
-    points = faces(SMILE, BROWS, 3 * np.sin(WAVES / 31))
-    tracks = read_tracks(write_tracks(tmp_path / "t.csv", {1: points, 2: points[:150]}))
+    yaw = np.sin(2 * np.pi * WAVES / 50)  # whole periods: next to no correlation with the other movements
+    points = faces(SMILE, BROWS, 3 * yaw)
+    tracks = read_tracks(write_tracks(tmp_path / "t.csv", {1: points, 2: points[:150]}, yaw=0.4 * yaw))
     plain = decompose(gather([tracks]))
     assert plain.kept[0].region == "nose"
     assert abs(plain.kept[0].correlations["yaw"]) > 0.98
@@ -135,8 +136,8 @@ def test_what_follows_the_head_can_be_taken_away(tmp_path):
     left = decompose(without)
     assert without.pose_share > 0.5
     assert [each.region for each in left.kept[:2]] == ["mouth", "brows"]
-    assert along(left.mode(0), smiling()) > 0.85
-    assert abs(np.corrcoef(left.scores[:300, 0], SMILE)[0, 1]) > 0.99
+    assert along(left.mode(0), smiling()) > 0.95
+    assert abs(np.corrcoef(left.scores[:300, 0], SMILE)[0, 1]) > 0.98
     for each in without.recordings:
         np.testing.assert_allclose(without.matrix[each.rows].mean(axis=0), 0, atol=1e-6)
     for each in left.kept:
