@@ -93,12 +93,11 @@ def test_one_label_and_many_components_draw_what_there_is(folder, tmp_path):
     smile = np.sin(np.arange(40) / 3)
     path = write_tracks(tmp_path / "t.csv", {1: faces(smile, smile**2)}, emotions=["happy"] * 40)
     done = analyze([path], options=Options(components=1, tsne=False))
-    assert [each.name for each in draw_all(done, tmp_path)] == [
-        "spectrum.png",
-        "trajectories.png",
-        "modes.png",
-        "groups.png",
-    ]
+    (tmp_path / "tree.png").write_bytes(b"of an earlier analysis")
+    (tmp_path / "mine.png").write_bytes(b"of somebody else")
+    written = {each.name for each in draw_all(done, tmp_path)}
+    assert written == {"spectrum.png", "trajectories.png", "modes.png", "groups.png"}
+    assert {each.name for each in tmp_path.glob("*.png")} == written | {"mine.png"}
     assert "happy 40 of 40 frames" in done.notes[0]
 
 

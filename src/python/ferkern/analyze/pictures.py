@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferkern.analyze.analysis import Analysis
+from ferkern.analyze.report import signed
 from ferkern.analyze.tree_picture import draw_tree
 from ferkern.draw import COLORS
 from ferkern.draw_landmarks import CONTOURS
@@ -33,7 +35,12 @@ _PALETTE = (
     "#4b6b2f",
     "#37474f",
 )
+_NAMES = tuple(
+    f"{name}.png"
+    for name in "spectrum trajectories tsne modes groups tree confusion_time_blocks confusion_recordings".split()
+)
 _DPI = 110
+_LETTERS = 11.5  # of a note, an inch
 _SHOWN_VALUES = 40  # singular values in the picture
 _MODES = 6
 _FAR = 2.0  # standard deviations at which modes are drawn
@@ -46,7 +53,7 @@ def draw_all(analysis: Analysis, folder: Path) -> list[Path]:
     ----------
     analysis
     folder : Path
-        Must be there.
+        Must be there. Pictures of an earlier analysis in it are replaced or taken away.
 
     Returns
     -------
@@ -68,6 +75,8 @@ def draw_all(analysis: Analysis, folder: Path) -> list[Path]:
         drawers.insert(2, ("tsne.png", _map))
     if analysis.tree is not None:
         drawers.append(("tree.png", _tree))
+    for name in _NAMES:  # an older picture would pass for one of this analysis
+        (folder / name).unlink(missing_ok=True)
     written = []
     for name, draw in drawers:
         draw(analysis).savefig(folder / name, dpi=_DPI, facecolor="white", metadata={"Software": None})
@@ -80,7 +89,8 @@ def _figure(width: float, height: float, title: str, note: str) -> Figure:
 
     figure = Figure(figsize=(width, height))
     figure.text(0.5 / width, 1 - 0.28 / height, title, fontsize=17, color=INK, va="top")
-    figure.text(0.5 / width, 1 - 0.68 / height, note, fontsize=10.5, color=DIM, va="top")
+    lines = textwrap.fill(note, int((width - 1) * _LETTERS))
+    figure.text(0.5 / width, 1 - 0.68 / height, lines, fontsize=10.5, color=DIM, va="top")
     figure.subplots_adjust(
         left=0.9 / width, right=1 - 0.4 / width, top=1 - 1.4 / height, bottom=0.7 / height, wspace=0.22, hspace=0.32
     )
@@ -267,7 +277,7 @@ def _modes(analysis: Analysis) -> Figure:
         _face(axes, mean + _FAR * components.mode(index), _PALETTE[1], 1.8)
         _frame_face(axes, mean)
         each = components.kept[index]
-        told = [f"{name} {value:+.2f}" for name, value in each.correlations.items() if value is not None]
+        told = [f"{name} {signed(value)}" for name, value in each.correlations.items() if value is not None]
         axes.set_title(f"component {index + 1}: {each.share:.1%}", color=INK, fontsize=13)
         told = ["correlation: " + ", ".join(told)] if told else []
         axes.text(0.5, 0.0, "".join(told), transform=axes.transAxes, ha="center", fontsize=9.5, color=DIM)
@@ -276,7 +286,7 @@ def _modes(analysis: Analysis) -> Figure:
 
 def _groups(analysis: Analysis) -> Figure:
     groups, mean = analysis.groups, analysis.trajectories.mean
-    note = f"{_whence(analysis)};\nhow far each group moves: root mean square, of the distance of the outer eye corners"
+    note = f"{_whence(analysis)}; how far each group moves: root mean square, of the distance of the outer eye corners"
     figure = _figure(9, 9, "Points that move together", note)
     axes = figure.add_axes((0.04, 0.03, 0.92, 0.82))
     _face(axes, mean, PALE, 1.4)

@@ -10,7 +10,7 @@ from ferkern.analyze.analysis import Analysis
 from ferkern.analyze.structure import REGIONS
 from ferkern.analyze.trees import CrossValidation, Leaf, Question
 
-__all__ = ["report", "rules"]
+__all__ = ["report", "rules", "signed"]
 
 
 def report(analysis: Analysis) -> str:
@@ -43,7 +43,7 @@ def _components(analysis: Analysis) -> Iterator[str]:
     yield "         variance   sum  moves most  deviation  correlation with yaw, pitch, smile"
     running = np.cumsum(shares)
     for index, each in enumerate(components.kept):
-        told = "  ".join("    -" if v is None else f"{v:+.2f}" for v in each.correlations.values())
+        told = "  ".join("    -" if v is None else signed(v) for v in each.correlations.values())
         yield f"{index + 1:7}  {each.share:8.1%} {running[index]:5.0%}  {each.region:10} {each.deviation:10.1%}  {told}"
     yield "Deviation is the standard deviation, all points together, in distances of the outer eye corners."
 
@@ -119,6 +119,11 @@ def _validation(analysis: Analysis, validation: CrossValidation) -> Iterator[str
         each = found.per_class[name]
         counts = " ".join(f"{count:8,}" for count in found.confusion[index].tolist())
         yield f"  {name:{width}}  {_share(each.precision):>9}  {_share(each.recall):>6}         {counts}"
+
+
+def signed(value: float) -> str:
+    """A correlation with two decimals; no minus before zero."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _share(value: float | None) -> str:
