@@ -35,9 +35,15 @@ _PALETTE = (
     "#4b6b2f",
     "#37474f",
 )
-_NAMES = tuple(
-    f"{name}.png"
-    for name in "spectrum trajectories tsne modes groups tree confusion_time_blocks confusion_recordings".split()
+_NAMES = (
+    "spectrum.png",
+    "trajectories.png",
+    "tsne.png",
+    "modes.png",
+    "groups.png",
+    "tree.png",
+    "confusion_time_blocks.png",
+    "confusion_recordings.png",
 )
 _DPI = 110
 _LETTERS = 11.5  # of a note, an inch
