@@ -12,12 +12,11 @@ import pytest
 from ferkern.errors import StageError
 from ferkern.face.align import TEMPLATE
 from ferkern.video import VideoFace
-from ferkern.video import open as open_video
 from ferkern.video.annotate import annotate, draw_faces
 from ferkern.video.canvas import Canvas, Coloring, Ink, Sprite
 from ferkern.video.frame import Frame
 from ferkern.video.source import connect
-from video_clips import StillFaces, frames, write
+from video_clips import StillFaces, frames, opened, write
 
 pytestmark = pytest.mark.slow  # nothing here depends on the instruction set
 
@@ -136,7 +135,7 @@ def test_annotated_file(tmp_path: Path) -> None:
     stamps = [0, 1, 2, 4, 5, 6, 9, 10, 11, 12]
     path = write(tmp_path / "in.mkv", frames(10, (200, 120)), stamps=stamps)
     out = tmp_path / "out.mp4"
-    with open_video(path, tracker=StillFaces(), annotate=out) as video:
+    with opened(path, tracker=StillFaces(), annotate=out) as video:
         results = list(video)
         assert list(results[0].seconds) == ["decode", "track", "judge", "smooth", "draw", "encode"]
     with av.open(str(out)) as written, av.open(str(path)) as read:
@@ -153,7 +152,7 @@ def test_annotated_file(tmp_path: Path) -> None:
 
 def test_annotated_file_is_whole_after_an_early_end(tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    with open_video(frames(500, (100, 76)), tracker=StillFaces(), annotate=out) as video:
+    with opened(frames(500, (100, 76)), tracker=StillFaces(), annotate=out) as video:
         for result in video:
             if result.index == 20:
                 break
@@ -161,7 +160,7 @@ def test_annotated_file_is_whole_after_an_early_end(tmp_path: Path) -> None:
         count = len(list(container.decode(video=0)))
     assert 21 <= count <= 21 + video.report.abandoned
 
-    with open_video(frames(50), tracker=StillFaces(fails_at=9), annotate=out) as video, pytest.raises(StageError):
+    with opened(frames(50), tracker=StillFaces(fails_at=9), annotate=out) as video, pytest.raises(StageError):
         list(video)
     with av.open(str(out)) as container:
         assert len(list(container.decode(video=0))) == 9
@@ -171,24 +170,24 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     before = tmp_path / "before.mp4"
     before.write_text("precious")
     with pytest.raises(FileNotFoundError):
-        open_video(frames(1), tracker=StillFaces(), annotate=tmp_path / "no" / "out.mp4")
+        opened(frames(1), tracker=StillFaces(), annotate=tmp_path / "no" / "out.mp4")
     with pytest.raises(IsADirectoryError):
-        open_video(frames(1), tracker=StillFaces(), annotate=tmp_path)
+        opened(frames(1), tracker=StillFaces(), annotate=tmp_path)
     with pytest.raises(ValueError, match="Could not determine output format"):
-        open_video(frames(1), tracker=StillFaces(), annotate=tmp_path / "out.xyz")
+        opened(frames(1), tracker=StillFaces(), annotate=tmp_path / "out.xyz")
     with pytest.raises(ValueError, match="workers"):
-        open_video(frames(1), tracker=StillFaces(), annotate=before, workers={"encode": 2})
-    with open_video([], tracker=StillFaces(), annotate=before) as video:
+        opened(frames(1), tracker=StillFaces(), annotate=before, workers={"encode": 2})
+    with opened([], tracker=StillFaces(), annotate=before) as video:
         assert list(video) == []
     assert before.read_text() == "precious"  # no frame, no video
-    with open_video([], tracker=StillFaces(), annotate=tmp_path / "none.mp4") as video:
+    with opened([], tracker=StillFaces(), annotate=tmp_path / "none.mp4") as video:
         assert list(video) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["before.mp4"]
 
 
 def test_several_drawing_workers_keep_the_order(tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    with open_video(frames(40), tracker=StillFaces(0), annotate=out, workers={"draw": 3}) as video:
+    with opened(frames(40), annotate=out, workers={"draw": 3}) as video:
         assert len(list(video)) == 40
     with av.open(str(out)) as container:
         means = [float(f.to_ndarray()[:48].mean()) for f in container.decode(video=0)]

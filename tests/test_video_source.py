@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from ferkern.video import Frame
-from ferkern.video import open as open_video
 from ferkern.video.frame import Buffers
 from ferkern.video.smooth import Smoother
 from ferkern.video.source import Clock, FileSource, connect, upright
-from video_clips import StillFaces, frames, write
+from video_clips import StillFaces, frames, opened, write
 
 pytestmark = pytest.mark.slow  # nothing here depends on the instruction set
 
@@ -117,7 +116,7 @@ def test_a_file_that_was_cut_off(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.mp4", frames(60), movflags="faststart").read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) * 6 // 10])
-    with open_video(cut, tracker=StillFaces(0)) as video:
+    with opened(cut) as video:
         assert video.frames == 60
         results = list(video)
     report = video.report
@@ -145,7 +144,7 @@ def test_pieces_that_cannot_be_decoded(tmp_path: Path) -> None:
     middle = len(data) // 2
     data[middle : middle + len(data) // 10] = bytes(len(data) // 10)
     path.write_bytes(data)
-    with open_video(path, tracker=StillFaces(0)) as video:
+    with opened(path) as video:
         results = list(video)
     assert 10 < len(results) <= 40
     assert [r.index for r in results] == list(range(len(results)))
@@ -160,7 +159,7 @@ def test_size_changes_on_the_way(tmp_path: Path) -> None:
     path.write_bytes(first + second)
     tracker = StillFaces()
     out = tmp_path / "out.mp4"
-    with open_video(path, tracker=tracker, annotate=out) as video:
+    with opened(path, tracker=tracker, annotate=out) as video:
         results = list(video)
     assert video.report.sizes == [(64, 48), (96, 64)]
     assert len(results) == 21
@@ -182,11 +181,11 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     headless.write_bytes(whole[: len(whole) // 2])
     for path in (empty, text, headless):
         with pytest.raises(ValueError, match=f"{path.name}: not a video that FFmpeg can read"):
-            open_video(path)
+            opened(path)
     with pytest.raises(FileNotFoundError):
-        open_video(tmp_path / "nothing.mp4")
+        opened(tmp_path / "nothing.mp4")
     with pytest.raises(IsADirectoryError):
-        open_video(tmp_path)
+        opened(tmp_path)
     sound = tmp_path / "sound.wav"
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -195,7 +194,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(ValueError, match="no pictures in it, only audio"):
-        open_video(sound)
+        opened(sound)
 
 
 def test_times_of_a_file_are_its_own(tmp_path: Path) -> None:
@@ -217,7 +216,7 @@ def test_stream_without_times(tmp_path: Path) -> None:
 def test_real_time(tmp_path: Path) -> None:
     """A file under "latest" is taken as a camera gives it: what comes too early waits for its time."""
     path = write(tmp_path / "a.mp4", frames(10))
-    with open_video(path, tracker=StillFaces(0), drop="latest") as video:
+    with opened(path, drop="latest") as video:
         results = list(video)
     assert video.report.seconds >= 9 / 30
     assert video.report.read == 10 == len(results) + video.report.dropped
@@ -228,8 +227,8 @@ def test_pyav_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ImportError, match=r'pip install "ferkern\[video\]"'):
-        open_video("a.mp4")
-    with open_video(frames(2), tracker=StillFaces(0)) as video:  # arrays need none
+        opened("a.mp4")
+    with opened(frames(2)) as video:  # arrays need none
         assert len(list(video)) == 2
 
 

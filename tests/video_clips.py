@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from ferkern.face.align import TEMPLATE
+from ferkern.models import Network, load
+from ferkern.video import Report, Video
+from ferkern.video import open as open_video
 
 SIZE = (64, 48)
 
@@ -72,3 +77,29 @@ class StillFaces:
 def our_threads() -> list[str]:
     """Threads of pipelines that are alive."""
     return [t.name for t in threading.enumerate() if t.name.startswith("ferkern ")]
+
+
+def balanced(report: Report) -> bool:
+    """Whether every frame is accounted for."""
+    return report.read == report.results + report.dropped + report.abandoned
+
+
+def opened(source: Any, **options: Any) -> Video:
+    """A video with little to do: no faces unless a tracker is given, and a small network."""
+    return open_video(source, **{"tracker": StillFaces(0), "model": small_network(), **options})
+
+
+@functools.cache
+def small_network() -> Network:
+    return load("fer_2conv")
+
+
+def drained(video: Video) -> tuple[list[int], BaseException | None]:
+    """Which frames gave results, and what ended them."""
+    seen = []
+    try:
+        for result in video:
+            seen.append(result.index)
+    except Exception as error:
+        return seen, error
+    return seen, None
