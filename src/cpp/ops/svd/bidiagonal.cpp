@@ -26,9 +26,10 @@ template <class T> class Reduction {
         }
     }
 
-    // The product of the reflections from one side, as a matrix.
-    Matrix<T> left() { return expand(v_, tau_v_.data(), 0); }
-    Matrix<T> right() { return expand(w_, tau_w_.data(), 1); }
+    // The product of the reflections from one side
+    // times x, in place.
+    void left_times(const Columns<T>& x) { times(v_, tau_v_.data(), 0, x); }
+    void right_times(const Columns<T>& x) { times(w_, tau_w_.data(), 1, x); }
 
   private:
     // y = A^T x or x = A y of the trailing matrix, shared between the threads where it is large.
@@ -130,17 +131,12 @@ template <class T> class Reduction {
         worker_.multiply(g);
     }
 
-    Matrix<T> expand(const Matrix<T>& vectors, const T* tau, std::int64_t below) {
+    void times(const Matrix<T>& vectors, const T* tau, std::int64_t below, const Columns<T>& x) {
         Reflections<T> q;
         q.v = vectors.view;
         q.below = below;
         q.close(worker_, tau);
-        Matrix<T> result(n_, n_);
-        for (std::int64_t j = 0; j < n_; ++j) {
-            result.view.at(j, j) = 1;
-        }
-        q.apply(worker_, result.view, false, true);
-        return result;
+        q.apply(worker_, x, false);
     }
 
     static void gather(const Columns<T>& from, std::int64_t row, std::int64_t count, T* to) {
@@ -175,10 +171,11 @@ template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T
     const double eps = std::numeric_limits<T>::epsilon() / 2;
     bool done = false;
     if (vectors) {
-        result.u = reduction.left();
-        result.v = reduction.right();
-        Rotations<T> rotations(worker, result.u.view, result.v.view);
-        done = diagonalise(reduction.d, reduction.e, eps, &rotations);
+        result.u = Matrix<T>(a.columns, a.columns);
+        result.v = Matrix<T>(a.columns, a.columns);
+        done = divide(worker, reduction.d, reduction.e, result.u.view, result.v.view);
+        reduction.left_times(result.u.view);
+        reduction.right_times(result.v.view);
     } else {
         done = diagonalise<T>(reduction.d, reduction.e, eps, nullptr);
     }

@@ -63,4 +63,8 @@ template <class T> class Rotations {
 // rotations may be null. eps: the unit roundoff that the values are wanted with. False where it does not converge.
 template <class T> bool diagonalise(std::vector<double>& d, std::vector<double>& e, double eps, Rotations<T>* rotations);
 
+// The same with vectors: u and v [n, n], zeros before, become the left and the right ones; d the values, not sorted.
+template <class T>
+bool divide(const Worker<T>& worker, std::vector<double>& d, std::vector<double>& e, const Columns<T>& u, const Columns<T>& v);
+
 } // namespace fk::svd

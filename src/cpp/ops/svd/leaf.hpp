@@ -94,6 +94,36 @@ template <class T> struct SvdColumns {
     int32_t most_sweeps;
 };
 
+// The square matrix with z in its first row and d below on the diagonal, d[0] = 0 and the rest rising. All arrays have room for
+// a whole vector at the end.
+struct SvdSecular {
+    const double* d;       // [k]
+    const double* z;       // [k]
+    const double* squares; // [k], of z
+    int32_t k;
+    int32_t begin, end; // of the roots, or of the weights; begin a multiple of 8
+    double tolerance;   // what counts for 0 beside the terms of a sum
+    double* origins;    // root i: values[i]^2 = origins[i]^2 + x[i]
+    double* x;
+    double* values;
+    double* weights; // the z that belongs to the roots as they are
+};
+constexpr int svd_root_lanes = 8; // at most
+
+// Its vectors, by rows: [k][ld], row j for d[j], in any order; zero: the row of d = 0.
+template <class T> struct SvdSecularVectors {
+    const double* d;
+    const double* weights;
+    int32_t k, zero;
+    const double* origins;
+    const double* x;
+    int64_t begin, end; // roots
+    T* right;
+    T* left;
+    int64_t ld;
+    double* work; // [k][svd_root_lanes]
+};
+
 template <class T> struct SvdSteps {
     // y[j] = sum_i a[i, j] x[i]
     void (*dots)(const T* a, int64_t lda, int64_t rows, int64_t columns, const T* x, T* y);
@@ -109,6 +139,7 @@ template <class T> struct SvdSteps {
     void (*out_of_lanes)(const SvdLaneCopy<T>&);
     // False where it has not converged.
     bool (*jacobi)(const SvdColumns<T>&);
+    void (*secular_vectors)(const SvdSecularVectors<T>&);
     int32_t lanes; // matrices that lanes_jacobi takes
 };
 
@@ -116,6 +147,8 @@ struct SvdKernels {
     SvdSteps<float> f32;
     SvdSteps<double> f64;
     void (*gram)(const SvdGram&);
+    void (*secular)(const SvdSecular&);
+    void (*secular_weights)(const SvdSecular&);
 };
 
 using SvdKernel = const SvdKernels* (*)();

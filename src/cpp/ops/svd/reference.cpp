@@ -187,6 +187,67 @@ template <class T> bool jacobi(const SvdColumns<T>& j) {
     return !turned;
 }
 
+// By halving, from the nearer pole.
+void secular(const SvdSecular& s) {
+    double total = 0;
+    for (int j = 0; j < s.k; ++j) {
+        total += s.squares[j];
+    }
+    for (int i = s.begin; i < s.end; ++i) {
+        const int own = std::min(i, s.k - 1);
+        const auto f = [&](double origin, double x) {
+            double sum = 1;
+            for (int j = 0; j < s.k; ++j) {
+                sum += s.squares[j] / ((s.d[j] - origin) * (s.d[j] + origin) - x);
+            }
+            return sum;
+        };
+        const bool top = own + 1 == s.k;
+        const double gap = top ? total : (s.d[own + 1] - s.d[own]) * (s.d[own + 1] + s.d[own]);
+        const bool later = !top && f(s.d[own], gap / 2) < 0;
+        const double origin = s.d[later ? own + 1 : own];
+        double low = later ? -gap / 2 : 0;
+        double high = later ? 0 : top ? gap * (1 + 1e-14) : gap / 2;
+        double x = (low + high) / 2;
+        for (int step = 0; step < 200 && low < x && x < high; ++step) {
+            (f(origin, x) < 0 ? low : high) = x;
+            x = (low + high) / 2;
+        }
+        s.origins[i] = origin;
+        s.x[i] = x;
+        s.values[i] = origin + x / (origin + std::sqrt(origin * origin + x));
+    }
+}
+
+void secular_weights(const SvdSecular& s) {
+    for (int j = s.begin; j < std::min(s.end, s.k); ++j) {
+        const auto apart = [&](int i) { return (s.origins[i] - s.d[j]) * (s.origins[i] + s.d[j]) + s.x[i]; };
+        double product = apart(s.k - 1);
+        for (int i = 0; i + 1 < s.k; ++i) {
+            const double pole = s.d[i < j ? i : i + 1];
+            product *= apart(i) / ((pole - s.d[j]) * (pole + s.d[j]));
+        }
+        s.weights[j] = std::copysign(std::sqrt(std::fmax(product, 0.0)), s.z[j]);
+    }
+}
+
+template <class T> void secular_vectors(const SvdSecularVectors<T>& s) {
+    for (int64_t i = s.begin; i < s.end; ++i) {
+        double right = 0;
+        double left = 0;
+        const auto entry = [&](int j) { return s.weights[j] / ((s.d[j] - s.origins[i]) * (s.d[j] + s.origins[i]) - s.x[i]); };
+        const auto other = [&](int j) { return j == s.zero ? -1.0 : s.d[j] * entry(j); };
+        for (int j = 0; j < s.k; ++j) {
+            right += entry(j) * entry(j);
+            left += other(j) * other(j);
+        }
+        for (int j = 0; j < s.k; ++j) {
+            s.right[j * s.ld + i] = static_cast<T>(entry(j) / std::sqrt(right));
+            s.left[j * s.ld + i] = static_cast<T>(other(j) / std::sqrt(left));
+        }
+    }
+}
+
 template <class T> constexpr SvdSteps<T> plain_steps() {
     return {.dots = &dots<T>,
             .combine = &combine<T>,
@@ -197,9 +258,10 @@ template <class T> constexpr SvdSteps<T> plain_steps() {
             .into_lanes = &into_lanes<T>,
             .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
+            .secular_vectors = &secular_vectors<T>,
             .lanes = 1};
 }
-constexpr SvdKernels plain{plain_steps<float>(), plain_steps<double>(), &gram};
+constexpr SvdKernels plain{plain_steps<float>(), plain_steps<double>(), &gram, &secular, &secular_weights};
 
 } // namespace
 

@@ -5,6 +5,7 @@
 #include "ops/svd/jacobi.inl.hpp"
 #include "ops/svd/lanes.inl.hpp"
 #include "ops/svd/product.inl.hpp"
+#include "ops/svd/secular.inl.hpp"
 
 namespace fk::FK_ISA {
 namespace {
@@ -19,9 +20,10 @@ template <class T> constexpr SvdSteps<T> steps_of() {
             .into_lanes = &into_lanes<T>,
             .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
+            .secular_vectors = &secular_vectors<T>,
             .lanes = twins * Wide<T>::width};
 }
-constexpr SvdKernels table{steps_of<float>(), steps_of<double>(), &gram_upper};
+constexpr SvdKernels table{steps_of<float>(), steps_of<double>(), &gram_upper, &secular, &secular_weights};
 
 } // namespace
 
