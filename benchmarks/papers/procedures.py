@@ -65,7 +65,8 @@ def drawn_tracks(path: Path, frames: int) -> Path:
 def clip_tracks(clip: Path, folder: Path) -> Path:
     """Tracks as ``ferkern video`` makes them."""
     path = folder / f"{clip.stem}.csv"
-    subprocess.run([sys.executable, "-m", "ferkern.cli", "video", str(clip), "--csv", str(path), "--quiet"], check=True)
+    command = [sys.executable, "-m", "ferkern.cli", "video", str(clip), "--csv", str(path), "--quiet"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path
 
 
