@@ -184,7 +184,8 @@ int Planner::read(int value, int block) {
     const int to = write(value, block, shape);
     Node reorder_node;
     reorder_node.label = "reorder of '" + graph_.values[at(value)] + "'";
-    note_kernel("reorder", "reference", Isa::scalar);
+    const reorder::Served served = reorder::kernel(std::max(block, from_block));
+    note_kernel("reorder", served.name, served.isa);
     const double bytes = 4.0 * double(blocked_size(shape, std::max(block, from_block)));
     step(reorder_node, {from}, to, {.flops = 0, .bytes_read = bytes, .bytes_written = bytes},
          [from, to, from_block, block, c = shape[0], p = pixels(shape), threads = threads_](const Frame& f) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/dims.hpp"
+#include "ops/reorder/reorder.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -162,7 +163,14 @@ void Plan::pack(const float* w, const float* bias) {
     weights_ = Tensor<float>(s.groups * oc_blocks * block * ic * window);
     bias_ = Tensor<float>(s.groups * oc_blocks * block);
     const std::int64_t steps = ic * window;
-    for (std::int64_t o = 0; o < s.oc; ++o) {
+    for (std::int64_t first = 0; window == 1 && first < s.oc; first += block) { // groups fill whole blocks
+        const std::int64_t o_block = first % oc / block;
+        const std::int64_t at = first / oc * oc_blocks * block * steps + weight_offset(o_block, oc_blocks, 0, steps, block);
+        const std::int64_t step = weight_offset(o_block, oc_blocks, 1, 2, block) - weight_offset(o_block, oc_blocks, 0, 2, block);
+        const int filters = static_cast<int>(std::min<std::int64_t>(block, oc - first % oc));
+        reorder::side_by_side(w + first * ic, ic, filters, ic, block, weights_.data() + at, step);
+    }
+    for (std::int64_t o = 0; window > 1 && o < s.oc; ++o) {
         // Groups fill whole blocks where there are several.
         float* to = weights_.data() + o / oc * oc_blocks * block * steps + o % block;
         const std::int64_t o_block = o % oc / block;

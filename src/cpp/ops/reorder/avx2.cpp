@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/reorder/transposed.inl.hpp"
