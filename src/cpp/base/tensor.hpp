@@ -17,12 +17,9 @@ template <class T> class Tensor {
   public:
     Tensor() = default;
     // Zero-filled storage for `size` elements.
-    explicit Tensor(std::int64_t size) : size_(size) {
-        if (size < 0 || size > std::numeric_limits<std::int64_t>::max() / 64) {
-            throw ValueError(message("cannot allocate ", size, " elements"));
-        }
-        data_.reset(static_cast<T*>(allocate_zeroed(static_cast<std::size_t>(size) * sizeof(T) + 1)));
-    }
+    explicit Tensor(std::int64_t size) : Tensor(size, &allocate_zeroed) {}
+    // Storage that holds anything: for what is written before it is read.
+    static Tensor unset(std::int64_t size) { return Tensor(size, &allocate); }
 
     T* data() { return data_.get(); }
     const T* data() const { return data_.get(); }
@@ -31,8 +28,17 @@ template <class T> class Tensor {
     const T& operator[](std::int64_t i) const { return data_.get()[i]; }
 
   private:
+    Tensor(std::int64_t size, void* (*get)(std::size_t)) : size_(size) {
+        if (size < 0 || size > std::numeric_limits<std::int64_t>::max() / 64) {
+            throw ValueError(message("cannot allocate ", size, " elements"));
+        }
+        const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T) + 1;
+        data_ = {static_cast<T*>(get(bytes)), Free{bytes}};
+    }
+
     struct Free {
-        void operator()(T* p) const { release(p); }
+        std::size_t bytes = 0;
+        void operator()(T* p) const { release(p, bytes); }
     };
     std::unique_ptr<T, Free> data_;
     std::int64_t size_ = 0;

@@ -1,6 +1,7 @@
 // A non-owning strided view of up to five dimensions; strides are counted in elements.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -51,6 +52,10 @@ template <class T> struct View {
 
 // Copies any view of rank <= 4 into dense C order.
 template <class T> void copy_dense(const View<const T>& from, T* to) {
+    if (from.contiguous()) {
+        std::copy(from.data, from.data + from.size(), to);
+        return;
+    }
     std::array<std::int64_t, 4> n{1, 1, 1, 1};
     std::array<std::int64_t, 4> step{};
     for (int d = 0; d < from.rank; ++d) {

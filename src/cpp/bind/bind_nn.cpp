@@ -4,6 +4,7 @@
 #include "bind/bind.hpp"
 #include "bind/conv2d_arguments.hpp"
 #include "bind/convert.hpp"
+#include "bind/layers.hpp"
 #include "ops/reorder/reorder.hpp"
 
 namespace fk {
@@ -22,20 +23,22 @@ py::array_t<float> conv2d_call(const py::object& x_in, const py::object& w_in, c
 
     const py::gil_scoped_release released;
     const int threads = chosen_threads();
-    Tensor<float> dense_w(w.size());
-    copy_dense(w, dense_w.data());
-    Tensor<float> dense_b(b.data != nullptr ? shape.oc : 0);
-    if (b.data != nullptr) {
-        copy_dense(b, dense_b.data());
-    }
-    const conv2d::Plan plan(shape, dense_w.data(), b.data != nullptr ? dense_b.data() : nullptr, false, threads,
-                            conv2d::PlanFor::one_call);
+    Tensor<float> w_copy;
+    Tensor<float> b_copy;
+    const float* weights = dense_values(w, w_copy);
+    const float* bias = b.data != nullptr ? dense_values(b, b_copy) : nullptr;
+    // A picture of one or three channels would fill its blocks with zeros; the kernels read it as it is.
+    const conv2d::Plan plan(shape, weights, bias, shape.ic < 4, threads, conv2d::PlanFor::one_call);
     const int block = plan.block();
     Scratch scratch(plan.scratch(), threads);
-    Tensor<float> blocked_x(shape.n * round_up(shape.ic, block) * shape.ih * shape.iw);
-    Tensor<float> blocked_y(shape.n * round_up(shape.oc, block) * shape.oh * shape.ow);
-    reorder::to_blocked(x, block, blocked_x.data(), threads);
-    plan.run(blocked_x.data(), blocked_y.data(), nullptr, shape.n, scratch);
+    const int x_block = plan.planar() ? 1 : block;
+    const bool as_it_is = x_block == 1 && x.contiguous();
+    Tensor<float> blocked_x = Tensor<float>::unset(as_it_is ? 0 : shape.n * round_up(shape.ic, x_block) * shape.ih * shape.iw);
+    Tensor<float> blocked_y = Tensor<float>::unset(shape.n * round_up(shape.oc, block) * shape.oh * shape.ow);
+    if (!as_it_is) {
+        reorder::to_blocked(x, x_block, blocked_x.data(), threads);
+    }
+    plan.run(as_it_is ? x.data : blocked_x.data(), blocked_y.data(), nullptr, shape.n, scratch);
     reorder::from_blocked(blocked_y.data(), shape.n, shape.oc, std::int64_t(shape.oh) * shape.ow, block, to, threads);
     return y;
 }

@@ -51,8 +51,8 @@ template <class Plan, class Run> void through_blocks(const Plan& plan, const Vie
     const auto& [n, c, h, w, unused] = x.dims;
     const int block = plan.block();
     Scratch scratch(plan.scratch(), threads);
-    Tensor<float> blocked_x(n * round_up(c, block) * h * w);
-    Tensor<float> blocked_y(n * round_up(out_channels, block) * out_pixels);
+    Tensor<float> blocked_x = Tensor<float>::unset(n * round_up(c, block) * h * w);
+    Tensor<float> blocked_y = Tensor<float>::unset(n * round_up(out_channels, block) * out_pixels);
     reorder::to_blocked(x, block, blocked_x.data(), threads);
     run(blocked_x.data(), blocked_y.data(), scratch);
     reorder::from_blocked(blocked_y.data(), n, out_channels, out_pixels, block, y, threads);
