@@ -204,11 +204,11 @@ class _Reader:
 
     def _group(self, line: int, group: slice, cells: list[str]) -> list[float]:
         """Numbers that are known together or not at all."""
+        if not any(map(str.strip, cells)):
+            return [math.nan] * len(cells)
         try:
             numbers = list(map(float, cells))
         except ValueError:
-            if not any(cell.strip() for cell in cells):
-                return [math.nan] * len(cells)
             numbers = [self._number(line, group.start + i, cell) for i, cell in enumerate(cells)]
         # The sum is NaN or infinite if one of them is: cheaper than to ask each.
         if not math.isfinite(sum(numbers)) or max(numbers) > _LARGEST or min(numbers) < -_LARGEST:
