@@ -91,7 +91,7 @@ def _draw_landmarks(canvas: Canvas, points: NDArray[np.float64], side: float) ->
     # Whole tenths, so that the discs of `Canvas` are made once for faces of about the same size.
     line = round(min(max(side * _LINE, 0.4), _WIDEST), 1)
     dot = round(min(max(side * _DOT, 0.8), 2 * _WIDEST), 1)
-    canvas.strokes(_dense(points), (Ink(_DARK, line + 0.5, 0.35), Ink(_LIGHT, line, 0.65)))
+    canvas.strokes(_dense(points), (Ink(_DARK, line + 0.5, 0.35), Ink(_LIGHT, line, 0.65)), chroma=False)
     canvas.strokes(points, (Ink(_DARK, dot + 0.7, 0.45), Ink(_LIGHT, dot)))
 
 

@@ -138,44 +138,47 @@ class Canvas:
             part = plane[rows.start + shift_y : rows.stop + shift_y, columns.start + shift_x : columns.stop + shift_x]
             part[...] = (part * kept[rows, columns] + added[rows, columns]) >> 8
 
-    def strokes(self, points: Points, inks: Sequence[Ink]) -> None:
-        """Lay round dots about points [n, 2] (x, y), of one ink over the other; dense points make a line."""
+    def strokes(self, points: Points, inks: Sequence[Ink], *, chroma: bool = True) -> None:
+        """Lay round dots about points [n, 2] (x, y), of one ink over the other; dense points make a line.
+
+        Without chroma only luma is drawn: on lines of a pixel, which chroma at half the resolution would blur, nobody
+        sees the difference.
+        """
         values = [self.coloring.ycc(ink.color) for ink in inks]
         luma, u, v = self.planes
         points = points.astype(np.float32)
-        _dots(
-            (luma,), points, [((value[0],), ink.radius, ink.opacity) for value, ink in zip(values, inks, strict=True)]
-        )
-        # A chroma sample lies amid its four pixels, at (2 i + 1/2) of theirs, and need not be half as dense.
-        chroma = [(value[1:], ink.radius / 2, ink.opacity) for value, ink in zip(values, inks, strict=True)]
-        _dots((u, v), (points - 0.5) / 2, chroma)
+        both = list(zip(values, inks, strict=True))
+        _dots((luma,), points, [(value[:1], ink.radius, ink.opacity) for value, ink in both])
+        if chroma:  # a sample lies amid its four pixels, at (2 i + 1/2) of theirs
+            _dots((u, v), (points - 0.5) / 2, [(value[1:], ink.radius / 2, ink.opacity) for value, ink in both])
 
 
 def _dots(planes: Sequence[UInt8], points: Points, inks: Sequence[tuple[tuple[int, ...], float, float]]) -> None:
     """Dots of one or more inks (values in the planes, radius, opacity); where dots overlap, the nearest counts."""
     height, width = planes[0].shape
     limit = max(radius for _, radius, _ in inks) + 0.5
+    x, y = np.ascontiguousarray(points.T)
+    inside = (x > -limit) & (x < width - 1 + limit) & (y > -limit) & (y < height - 1 + limit)
+    if not inside.all():
+        x, y = x[inside], y[inside]
+    if len(x) == 0:
+        return
     steps = _disc(limit)
     reach = int(steps.max())
-    inside = (points > -limit).all(axis=1) & (points < (width - 1 + limit, height - 1 + limit)).all(axis=1)
-    points = points[inside]
-    if len(points) == 0:
-        return
-    base = np.rint(points)
-    low = base.min(axis=0).astype(np.int64) - reach
-    patch_width, patch_height = (base.max(axis=0).astype(np.int64) + reach + 1 - low).tolist()
-    off, near = base - points, steps.astype(np.float32)
-    dx, dy = off[:, :1] + near[:, 0], off[:, 1:] + near[:, 1]
-    dx *= dx
-    dy *= dy
-    dx += dy
-    corner = base.astype(np.int64) - low
-    index = (corner[:, 1] * patch_width + corner[:, 0])[:, None] + (steps[:, 1] * patch_width + steps[:, 0])
+    columns, rows = np.rint(x), np.rint(y)
+    left, top = int(columns.min()) - reach, int(rows.min()) - reach
+    patch_width, patch_height = int(columns.max()) + reach + 1 - left, int(rows.max()) + reach + 1 - top
+    distance_x, distance_y = (columns - x)[:, None] + steps[0], (rows - y)[:, None] + steps[1]
+    distance_x *= distance_x
+    distance_y *= distance_y
+    distance_x += distance_y
+    corner = (rows.astype(np.int64) - top) * patch_width + (columns.astype(np.int64) - left)
+    index = corner[:, None] + (steps[1] * patch_width + steps[0]).astype(np.int64)
     squares = np.full(patch_width * patch_height, _FAR, np.float32)
-    np.minimum.at(squares, index.ravel(), dx.ravel())
+    np.minimum.at(squares, index.ravel(), distance_x.ravel())
     where = np.flatnonzero(squares < limit * limit)
     rows, columns = np.divmod(where, patch_width)
-    rows, columns, distance = rows + low[1], columns + low[0], np.sqrt(squares[where])
+    rows, columns, distance = rows + top, columns + left, np.sqrt(squares[where])
     seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     if not seen.all():
         rows, columns, distance = rows[seen], columns[seen], distance[seen]
@@ -189,11 +192,9 @@ def _dots(planes: Sequence[UInt8], points: Points, inks: Sequence[tuple[tuple[in
 
 
 @functools.lru_cache(maxsize=64)
-def _disc(limit: float) -> NDArray[np.int64]:
-    """Steps (x, y) to the pixels that may lie nearer than `limit` to a point whose own pixel is at (0, 0)."""
+def _disc(limit: float) -> NDArray[np.float32]:
+    """Steps [2, n] (x, y) to the pixels that may lie nearer than `limit` to a point whose own pixel is at (0, 0)."""
     reach = math.ceil(limit + 0.5)
-    across = np.arange(-reach, reach + 1)
-    x, y = (a.ravel() for a in np.meshgrid(across, across))
+    x, y = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
     nearest = np.hypot(np.maximum(abs(x) - 0.5, 0), np.maximum(abs(y) - 0.5, 0))
-    steps: NDArray[np.int64] = np.stack([x, y], axis=1)[nearest < limit]
-    return steps
+    return np.stack([x, y])[:, nearest < limit].astype(np.float32)
