@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from command import ENVIRONMENT
 from ferkern.errors import StageError
 from ferkern.video import VideoFace
 from video_clips import StillFaces, balanced, drained, frames, opened, our_threads
@@ -65,6 +69,29 @@ def test_never_begun() -> None:
     assert our_threads() == []
     video.close()
     assert list(video) == []
+
+
+def test_program_that_ends_in_the_middle() -> None:
+    """Nothing is closed, a stage is at work, the source waits for ever: the program ends all the same, and says so."""
+    code = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from ferkern.video import pipeline
+from video_clips import frames, opened
+pipeline.PATIENCE = 0.2
+def source():
+    yield from frames(30)
+    threading.Event().wait()
+video = opened(source())
+print([next(video).index for _ in range(30)][-1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)],
+        capture_output=True, text=True, timeout=60, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "29\n"), done.stderr
+    assert "left behind" in done.stderr
+    assert "ferkern decode" in done.stderr
 
 
 @pytest.mark.parametrize("at", [0, 7])

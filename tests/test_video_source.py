@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from ferkern.video import Frame
+from ferkern.video import Frame, Result, Video
 from ferkern.video.frame import Buffers
 from ferkern.video.smooth import Smoother
 from ferkern.video.source import Clock, FileSource, connect, upright
@@ -220,6 +221,53 @@ def test_real_time(tmp_path: Path) -> None:
         results = list(video)
     assert video.report.seconds >= 9 / 30
     assert video.report.read == 10 == len(results) + video.report.dropped
+
+
+def pattern(rate: int = 200) -> FileSource:
+    """FFmpeg's test pattern without end, taken as a camera is."""
+    return FileSource(f"testsrc=size=64x48:rate={rate}", live=True, format="lavfi")
+
+
+def test_camera() -> None:
+    """Frames come until nobody wants more; the newest is taken; all are accounted for."""
+    with opened(pattern()) as video:
+        assert video.frames is None
+        for result in video:
+            if result.index > 50:
+                break
+    report = video.report
+    assert report.ended == "closed"
+    assert report.read == report.results + report.dropped + report.abandoned
+    assert report.sizes == [(64, 48)]
+    assert report.damage == ""
+
+
+def test_camera_by_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It watches until Ctrl-C, which is how a camera's video ends: what there is is written, and all is well."""
+    from typer.testing import CliRunner
+
+    from ferkern.cli import video as command
+    from ferkern.cli.app import app
+
+    monkeypatch.setattr(FileSource, "camera", staticmethod(lambda number: pattern()))
+    out = tmp_path / "out.mp4"
+    done = CliRunner().invoke(app, ["video", "-", "--seconds", "0.4", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "no face was seen" in done.output
+    first = out.stat().st_size
+
+    def tired(results: Video, *arguments: object, **options: object) -> Iterator[Result]:
+        for result in results:
+            yield result
+            if result.time > 0.2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "track", tired)
+    done = CliRunner().invoke(app, ["video", "-", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    with av.open(str(out)) as container:
+        assert len(list(container.decode(video=0))) > 0
+    assert out.stat().st_size != first
 
 
 def test_pyav_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,11 +189,16 @@ def _finish(opened: Video, outputs: Outputs, timeline: Path | None) -> str:
 
 def _summary(opened: Video, outputs: Outputs, written: Sequence[Path | None]) -> None:
     report = opened.report
-    words = [f"{report.results:,} frames", f"{len(outputs.history.faces()):,} faces", f"{report.rate:.1f} frames/s"]
+    words = [_count(report.results, "frame"), _count(len(outputs.history.faces()), "face")]
+    words.append(f"{report.rate:.1f} frames/s")
     if report.dropped:
-        words.append(f"{report.dropped:,} frames dropped")
+        words.append(f"{_count(report.dropped, 'frame')} dropped")
     if len(report.sizes) > 1:
         words.append("sizes " + ", ".join(f"{width} x {height}" for width, height in report.sizes))
     if written:
         words.append("written: " + ", ".join(str(path) for path in written))
     messages().print(", ".join(words), style="dim", markup=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -216,12 +216,12 @@ class FileSource:
         self.clock = Clock(1 / self.rate)
 
     @staticmethod
-    def camera(number: int) -> FileSource:
-        """A camera by its number, through Video4Linux; frames as it gives them."""
+    def camera(number: int, **settings: str) -> FileSource:
+        """A camera by its number, through Video4Linux, with FFmpeg's settings for it: ``video_size="1280x720"``, ..."""
         device = Path(f"/dev/video{number}")
         if number < 0 or not device.exists():
             raise FileNotFoundError(f"camera {number}: there is no {device}")
-        source = FileSource(str(device), live=True, format="v4l2")
+        source = FileSource(str(device), live=True, format="v4l2", options=settings)
         source.name = f"camera {number}"
         return source
 

@@ -18,6 +18,7 @@ _INK, _DIM, _SMILE = "#1c2026", "#6e7682", "#12907e"
 _MOST = 8  # faces; those that were seen longest
 _WIDTH, _BAND, _REST, _DPI = 13.0, 2.3, 1.35, 110  # inches
 _POINTS = 4000  # across; longer videos show means of as many pieces
+_LONGEST = 36  # letters of the title
 _GAP = 0.5  # seconds without a face from which on its band is broken
 
 
@@ -49,7 +50,7 @@ def draw_timeline(history: History, path: Path, *, title: str) -> None:
     top, bottom = 1 - 0.80 / height, 0.55 / height
     axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.06, right=0.985, top=top, bottom=bottom, hspace=0.22)
-    figure.text(0.06, 1 - 0.30 / height, title, color=_INK, size=14, weight="bold", va="center")
+    figure.text(0.06, 1 - 0.30 / height, _short(title), color=_INK, size=14, weight="bold", va="center")
     for place, face in zip(axes, faces, strict=False):
         _draw_face(place, history, face)
     for place in axes:
@@ -109,6 +110,11 @@ def _thinned(values: NDArray[Any]) -> NDArray[Any]:
     means: NDArray[Any] = np.add.reduceat(values, np.arange(0, len(values), step), axis=0, dtype=np.float64)
     counts = np.diff([*range(0, len(values), step), len(values)])
     return means / counts.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _short(title: str) -> str:
+    """What has room beside the key."""
+    return title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…"
 
 
 def _hex(color: tuple[int, int, int]) -> str:
