@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ferkern.face.align import TEMPLATE
 from ferkern.video import VideoFace
 from ferkern.video.annotate import annotate, draw_faces
 from ferkern.video.canvas import Canvas, Coloring, Ink, Sprite
+from ferkern.video.encode import Encoder
 from ferkern.video.frame import Frame
 from ferkern.video.source import connect
 from video_clips import StillFaces, frames, opened, write
@@ -183,6 +185,19 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     with opened([], tracker=StillFaces(), annotate=tmp_path / "none.mp4") as video:
         assert list(video) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["before.mp4"]
+
+
+def test_shape_of_pixels_is_kept(tmp_path: Path) -> None:
+    """Camcorders write pixels that are wider than high."""
+    path, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    encoder = Encoder(path, pixel_aspect=Fraction(4, 3))
+    for i in range(3):
+        encoder.write(av.VideoFrame(64, 48, "yuv420p"), i / 30)
+    encoder.close()
+    with opened(path, annotate=out) as video:
+        assert len(list(video)) == 3
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
 def test_several_drawing_workers_keep_the_order(tmp_path: Path) -> None:

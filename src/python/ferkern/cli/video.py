@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from ferkern.cli.output import describe, messages, pip_install, track, warn
-from ferkern.cli.video_output import Outputs
 from ferkern.face.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
+    from ferkern.cli.video_output import Outputs
     from ferkern.video.reader import Video
 
 __all__ = ["video"]
@@ -70,6 +70,8 @@ def video(
     smoothed over time; CSV and JSON have those of single frames, too. Exit code: 0 done (a camera: until Ctrl-C), 1 the
     input cannot be read or is damaged (what could be read is done), 2 usage, 130 interrupted.
     """
+    from ferkern.cli.video_output import Outputs
+
     _check(source, out, csv, json, timeline)
     logging.getLogger("ferkern.video").setLevel(logging.ERROR)  # what is wrong with the input is said at the end
     with ExitStack() as stack:

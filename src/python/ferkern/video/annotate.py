@@ -84,7 +84,7 @@ def draw_faces(canvas: Canvas, faces: Sequence[VideoFace]) -> None:
         if size >= _LEGIBLE:
             _draw_label(canvas, box, f"{face.id}  {text}" if len(faces) > 1 else text, color, size)
         if side >= _SMALL:
-            _draw_bars(canvas, box, face, max(round(min(side * 0.062, base * 0.019)), 9))
+            _draw_bars(canvas, box, face, max(round(min(side * 0.062, base * 0.019)), 11))
 
 
 def _draw_landmarks(canvas: Canvas, points: NDArray[np.float64], side: float) -> None:

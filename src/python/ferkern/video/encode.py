@@ -24,6 +24,8 @@ class Encoder:
         What stands there is replaced.
     rate : float
         Frames a second, about; every frame is shown at its own time.
+    pixel_aspect : Fraction
+        Width of a pixel over its height, as it is to be shown.
     preset : str
         x264's, from ``"ultrafast"`` to ``"veryslow"``.
     crf : int
@@ -38,13 +40,20 @@ class Encoder:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, rate: float = 30.0, preset: str = "veryfast", crf: int = 23
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rate: float = 30.0,
+        pixel_aspect: Fraction = Fraction(1),
+        preset: str = "veryfast",
+        crf: int = 23,
     ) -> None:
         av = pyav()
         self.path = Path(path)
         if _CODEC not in av.codecs_available:
             raise ValueError(f"{self.path}: this build of PyAV has no {_CODEC}")
         self._rate = Fraction(rate).limit_denominator(1001)
+        self._pixel_aspect = pixel_aspect
         self._options = {"preset": preset, "crf": str(crf)}
         self._first = 0.0
         self._last = -1
@@ -84,7 +93,7 @@ class Encoder:
         stream = self._container.add_stream(_CODEC, rate=self._rate, options=self._options)
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
         context = stream.codec_context
-        context.time_base = Fraction(1, _TICKS)
+        context.time_base, context.sample_aspect_ratio = Fraction(1, _TICKS), self._pixel_aspect
         context.color_range, context.colorspace = picture.color_range, picture.colorspace
         self._stream = stream
 

@@ -121,7 +121,7 @@ def open(
         classes = judge.classifier.classes
         steps: list[Step] = [track, judge, Smooth(classes, smoothing), *(Own(stage) for stage in stages)]
         if annotate is not None:
-            encode = Encode(annotate, connected.rate)
+            encode = Encode(annotate, connected)
             steps += [Annotate(), encode]
         _arrange(steps, workers or {}, priority or {})
     except BaseException:

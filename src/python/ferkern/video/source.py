@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sized
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -44,6 +45,8 @@ class Source(Protocol):
         Whether frames come when they come, and must be taken then.
     damaged, missing : int
         As in `ferkern.video.results.Report`.
+    pixel_aspect : Fraction
+        Width of a pixel over its height, as it is to be shown.
     clock : Clock
     """
 
@@ -53,6 +56,7 @@ class Source(Protocol):
     live: bool
     damaged: int
     missing: int
+    pixel_aspect: Fraction
     clock: Clock
 
     def __iter__(self) -> Iterator[Frame]:
@@ -150,6 +154,7 @@ class ArraySource:
         self.frames = len(arrays) if isinstance(arrays, Sized) else None
         self.live = False
         self.damaged = self.missing = 0
+        self.pixel_aspect = Fraction(1)
         self.clock = Clock(1 / self.rate)
         self.buffers = Buffers()
         self._arrays = arrays
@@ -213,6 +218,7 @@ class FileSource:
         self._stream.thread_type = "SLICE" if self.live else "AUTO"  # by frames is faster, but holds frames back
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE)
         self.frames = self._stream.frames or self._by_duration()
+        self.pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.clock = Clock(1 / self.rate)
 
     @staticmethod

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ferkern.face.expression import ExpressionClassifier, ExpressionHead
     from ferkern.face.smile import SmileStage
     from ferkern.face.stages import Head
+    from ferkern.video.source import Source
 
 __all__ = ["Annotate", "Encode", "Judge", "Own", "Reading", "Smooth", "Stage", "Step", "Track", "Tracker", "Work"]
 
@@ -286,9 +287,9 @@ class Annotate(_Settings):
 class Encode(_Settings):
     """Writes what was drawn into a video."""
 
-    def __init__(self, path: str | os.PathLike[str], rate: float) -> None:
+    def __init__(self, path: str | os.PathLike[str], source: Source) -> None:
         super().__init__("encode", in_order=True)
-        self.encoder = Encoder(path, rate=rate)
+        self.encoder = Encoder(path, rate=source.rate, pixel_aspect=source.pixel_aspect)
 
     def __call__(self, work: Work, /) -> None:
         """One frame."""
