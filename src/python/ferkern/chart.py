@@ -21,6 +21,7 @@ _DIM: Color = (110, 118, 130)
 _LOW: Color = (243, 246, 250)
 _HIGH: Color = (16, 72, 138)
 _CELL = 112
+_LONGEST = 20  # letters of a class's name
 _MARGIN = 36
 _PLOT = 720  # side of the ROC curve's square, pixels
 _CURVES: tuple[Color, ...] = ((16, 72, 138), (214, 96, 24), (46, 125, 50))
@@ -46,33 +47,33 @@ def confusion_picture(evaluation: Evaluation, *, title: str, unit: str = "faces"
     """
     from PIL import Image, ImageDraw
 
-    names = evaluation.classes
+    names = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in evaluation.classes]
     label_font, small, big = font(26), font(20), font(36)
+    line = f"accuracy {evaluation.accuracy:.1%} of {evaluation.n:,} {unit}; shares of each row, counts below"
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    left = _MARGIN + 44 + round(max(probe.textlength(name, label_font) for name in names)) + 16
-    top = _MARGIN + 150
-    size = _CELL * len(names)
-    image = Image.new("RGB", (left + size + _MARGIN, top + size + _MARGIN + 84), _PAPER)
+    widest = round(max(probe.textlength(name, label_font) for name in names))
+    heads = round(max(probe.textlength(*text) for text in ((title, big), (line, small), (note, small))))
+    left, top, cell = _MARGIN + 44 + widest + 16, _MARGIN + 150, max(_CELL, widest + 8)
+    width, size = cell * len(names), _CELL * len(names)
+    image = Image.new("RGB", (left + max(width, heads) + _MARGIN, top + size + _MARGIN + 84), _PAPER)
     draw = ImageDraw.Draw(image)
     draw.text((left, _MARGIN), title, font=big, fill=_INK, anchor="la")
-    line = f"accuracy {evaluation.accuracy:.1%} of {evaluation.n:,} {unit}; shares of each row, counts below"
     draw.text((left, _MARGIN + 56), line, font=small, fill=_DIM, anchor="la")
     draw.text((left, _MARGIN + 84), note, font=small, fill=_DIM, anchor="la")
-    draw.text((left + size / 2, top + size + 62), "recognized as", font=label_font, fill=_DIM, anchor="ma")
+    draw.text((left + width / 2, top + size + 62), "recognized as", font=label_font, fill=_DIM, anchor="ma")
     _vertical(image, "truth", _MARGIN + 12, top + size // 2)
     for i, name in enumerate(names):
-        middle = _CELL * (i + 0.5)
-        draw.text((left - 16, top + middle), name, font=label_font, fill=_INK, anchor="rm")
-        draw.text((left + middle, top + size + 14), name, font=label_font, fill=_INK, anchor="ma")
+        draw.text((left - 16, top + _CELL * (i + 0.5)), name, font=label_font, fill=_INK, anchor="rm")
+        draw.text((left + cell * (i + 0.5), top + size + 14), name, font=label_font, fill=_INK, anchor="ma")
         total = max(int(evaluation.confusion[i].sum()), 1)
         for j in range(len(names)):
             count = int(evaluation.confusion[i, j])
             share = count / total
-            x, y = left + j * _CELL, top + i * _CELL
-            draw.rectangle((x + 1, y + 1, x + _CELL - 2, y + _CELL - 2), fill=_mix(share))
+            x, y = left + j * cell, top + i * _CELL
+            draw.rectangle((x + 1, y + 1, x + cell - 2, y + _CELL - 2), fill=_mix(share))
             ink = _PAPER if share > 0.45 else _INK
-            draw.text((x + _CELL / 2, y + _CELL * 0.42), f"{share:.0%}", font=label_font, fill=ink, anchor="mm")
-            draw.text((x + _CELL / 2, y + _CELL * 0.70), f"{count:,}", font=small, fill=ink, anchor="mm")
+            draw.text((x + cell / 2, y + _CELL * 0.42), f"{share:.0%}", font=label_font, fill=ink, anchor="mm")
+            draw.text((x + cell / 2, y + _CELL * 0.70), f"{count:,}", font=small, fill=ink, anchor="mm")
     return image
 
 

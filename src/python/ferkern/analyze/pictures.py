@@ -71,6 +71,8 @@ def draw_all(analysis: Analysis, folder: Path) -> list[Path]:
     OSError
         A file cannot be written.
     """
+    from matplotlib import rc_context
+
     drawers: list[tuple[str, Callable[[Analysis], Figure]]] = [
         ("spectrum.png", _spectrum),
         ("trajectories.png", _trajectories),
@@ -84,9 +86,10 @@ def draw_all(analysis: Analysis, folder: Path) -> list[Path]:
     for name in _NAMES:  # an older picture would pass for one of this analysis
         (folder / name).unlink(missing_ok=True)
     written = []
-    for name, draw in drawers:
-        draw(analysis).savefig(folder / name, dpi=_DPI, facecolor="white", metadata={"Software": None})
-        written.append(folder / name)
+    with rc_context({"text.parse_math": False}):  # labels and names of files may hold a $
+        for name, draw in drawers:
+            draw(analysis).savefig(folder / name, dpi=_DPI, facecolor="white", metadata={"Software": None})
+            written.append(folder / name)
     return written + _confusions(analysis, folder)
 
 

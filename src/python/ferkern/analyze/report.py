@@ -12,6 +12,8 @@ from ferkern.analyze.trees import CrossValidation, Leaf, Question
 
 __all__ = ["report", "rules", "signed"]
 
+_LINE = 120
+
 
 def report(analysis: Analysis) -> str:
     """The whole analysis, in lines of 120 characters and less but for names of files."""
@@ -114,10 +116,13 @@ def _validation(analysis: Analysis, validation: CrossValidation) -> Iterator[str
         f"{validation.balanced_accuracy:.1%}; baseline, always the most frequent label: {validation.baseline:.1%}"
     )
     width = max(map(len, found.classes))
-    yield "  " + " " * width + "  precision  recall  called " + " ".join(f"{name[:8]:>8}" for name in found.classes)
+    # Columns as wide as the names, but for lines of 120 characters.
+    column = max(8, min(width, (_LINE - width - len("    precision  recall  called ")) // len(found.classes) - 1))
+    heads = " ".join(f"{name[:column]:>{column}}" for name in found.classes)
+    yield "  " + " " * width + "  precision  recall  called " + heads
     for index, name in enumerate(found.classes):
         each = found.per_class[name]
-        counts = " ".join(f"{count:8,}" for count in found.confusion[index].tolist())
+        counts = " ".join(f"{count:{column},}" for count in found.confusion[index].tolist())
         yield f"  {name:{width}}  {_share(each.precision):>9}  {_share(each.recall):>6}         {counts}"
 
 

@@ -54,8 +54,8 @@ def _draw(axes: Axes, node: Question | Leaf, level: int, top: float, colors: Map
     if isinstance(node, Leaf):
         y = top + _ROW / 2
         share = node.right / max(node.frames, 1)
-        axes.barh(y, 1.7, 0.40, left=x, color=_PALE, zorder=2)
-        axes.barh(y, 1.7 * share, 0.40, left=x, color=colors[node.label], zorder=2)
+        axes.barh(y, 1.7, 0.40, left=x, color="white", edgecolor=_PALE, zorder=2)
+        axes.barh(y, 1.7 * share, 0.40, left=x, color=colors[node.label], alpha=0.5, zorder=2)
         axes.text(x + 0.08, y, node.label, fontsize=11, color=_INK, va="center", zorder=3)
         axes.text(x + 1.78, y, f"{share:.0%} of {node.frames:,}", fontsize=9, color=_DIM, va="center", zorder=3)
         return y
