@@ -6,13 +6,15 @@ Four sources say where its landmarks are, and each is used for what it is good a
    that do not come back to where they began, or that leave the face's common motion (a similarity, fitted so that
    points astray do not count) further than an expression can, are carried by that motion instead.
 2. *The reference*, an earlier view of the same face (`view.Reference`), does not drift: its landmarks are found in the
-   present view by Lucas-Kanade, and those that come back to their start and lie near the flow's are drawn towards it,
-   by a share, so that noise averages out and nothing jumps. A mouth that has opened matches no closed one: there the
-   flow is left alone. A face that turns or changes so much that few points match gives a new reference; up to four are
-   kept and the one most like the view is used, so a head that turns back meets its first one.
+   present view by Lucas-Kanade. Those that come back to their start, and lie near the flow's or where the face's common
+   motion has them, draw the point towards them by a share, so that noise averages out and nothing jumps. A mouth that
+   has opened matches no closed one: there the flow is left alone. A face that turns or changes so much that few points
+   match gives a new reference; up to four are kept and the one most like the view is used, so a head that turns back
+   meets its first one.
 3. *The trees* look at every view. They neither drift nor lag but err, by a share of the face that is the same from
    frame to frame and differs from face to face. So a point is left where it is until it is further from the trees'
-   than their own error (`_TREES_ERROR`), and is then drawn to theirs until it is within half of it.
+   than their own error (`_TREES_ERROR`), and is then drawn to theirs until it is within half of it, in the reference
+   too, which would else draw it back.
 4. *The pose* is the similarity that lays the reference's landmarks over the present ones. The one-euro filter smooths
    the landmarks in the view, where a moving head stands still: it takes the trembling and lets no moving face lag.
 """
@@ -45,7 +47,7 @@ _EXPRESSION = 0.06  # of the face's side: what an expression may add to the moti
 _BACK = 0.01  # of the face's side, and at least 0.5 pixels: how far from its start a point may come back
 _AGREED = 0.4  # of the points must agree with the common motion
 _LOCK = 5.0  # pixels of the view: a landmark of the reference this far from the flow's is another thing
-_DRAWN = 0.3  # share of the way to the reference, or to the trees, that a point is drawn in a frame
+_HELD, _DRAWN = 0.7, 0.3  # share of the way to the reference, and to the trees, that a point is drawn in a frame
 _AVERAGED, _SUDDEN = 0.2, 2.0  # share of a frame in the mean; times the trees' error: more is believed at once
 _MATCHED, _PATIENCE, _KEPT = 0.35, 5, 4  # points that match; frames without, until a new reference; references
 _ASTRAY = 2.5  # times the trees' error: points that lie so far from the trees', half of them, are on no face
@@ -124,12 +126,14 @@ class Followed:
             return False
         reference = self.references[best]
         matched, found = reference.match(view, points)
-        found &= np.abs(matched - points) < _LOCK
-        points = points + _DRAWN * np.where(found, matched - points, 0)
+        found &= (np.abs(matched - points) < _LOCK) | _in_common(reference.points, matched, found)
+        points = points + _HELD * np.where(found, matched - points, 0)
         if trees is not None:
             if np.median(np.abs(trees - points) / _TREES_ERROR) > _ASTRAY:
                 return False
-            points = points + self._correction(trees - points)
+            correction = self._correction(trees - points)
+            points = points + correction
+            reference.shift(np.where(found, correction, 0))
         self.state = "corrected" if self.drawn.any() else "tracked"
         self._renew(view, points, found)
         self.points = pose(points)
@@ -188,3 +192,9 @@ class Followed:
         middle = self.pose.at(centre - 0.5 * (1 + 1j)) + 0.5 * (1 + 1j)
         width, height = size.real * self.pose.scale, size.imag * self.pose.scale
         return middle.real - width / 2, middle.imag - height / 2, width, height
+
+
+def _in_common(points: Complex, matched: Complex, found: Bools) -> Bools:
+    """Which of the points that were found again moved as the face did."""
+    laid = robust_fit(points, matched, found, _COMMON * FACE)
+    return laid[1] if laid is not None else np.zeros(len(points), np.bool_)

@@ -124,6 +124,12 @@ class Reference:
         assert found.backward_error is not None
         return to_complex(found.points), found.status & (found.backward_error < _THERE_AND_BACK)
 
+    def shift(self, by: Complex) -> None:
+        """Move the landmarks in this view: they were found to be wrong."""
+        if by.any():
+            self.points = self.points + by
+            self._start = to_points(self.points)
+
     def _in_my_light(self, view: UInt8) -> UInt8:
         """With the reference's mean and contrast: Lucas-Kanade takes a change of light for motion."""
         pixels = view[_FACE_PIXELS].astype(np.float32)
