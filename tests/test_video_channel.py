@@ -116,6 +116,20 @@ def test_whoever_does_not_wait_is_told() -> None:
         channel.take_at_once(lambda: None)
 
 
+def test_whoever_no_longer_waits_is_not_told() -> None:
+    channel: Channel[int] = Channel(1)
+    told: list[int] = []
+
+    def tell() -> None:
+        told.append(1)
+
+    assert channel.take_at_once(tell) is None
+    channel.forget(tell)
+    channel.forget(tell)
+    channel.put(0, 7)
+    assert told == []
+
+
 @pytest.mark.parametrize("room", [1, 3])
 def test_many_workers_keep_the_order(room: int) -> None:
     """5 workers between two channels, each taking a random time: 1,000 items come out as they went in."""

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from command import ENVIRONMENT
 from ferkern.errors import StageError
@@ -148,6 +150,52 @@ def test_stage_that_raises_at_its_end() -> None:
     assert str(error) == "stage 'bad' at its end: OSError: the disk is full"
     assert seen == list(range(10))
     assert balanced(video.report)
+
+
+@given(
+    count=st.integers(0, 25),
+    drop=st.sampled_from(["block", "latest", "every_nth"]),
+    room=st.integers(1, 3),
+    workers=st.integers(1, 4),
+    fails_at=st.none() | st.integers(0, 25),
+    stops_at=st.none() | st.integers(0, 25),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_way_through(
+    count: int, drop: str, room: int, workers: int, fails_at: int | None, stops_at: int | None
+) -> None:
+    """Whatever is asked for and happens: results rise, stop before the frame that failed, and all are accounted for."""
+
+    def stage(frame: Any, faces: list[VideoFace]) -> int:
+        if frame.index == fails_at:
+            raise ArithmeticError
+        return frame.index
+
+    seen = []
+    error = None
+    with opened(frames(count, (2, 2)), drop=drop, room=room, stages=[stage], workers={"stage": workers}) as video:
+        try:
+            for result in video:
+                seen.append(result.index)
+                assert result.extra["stage"] == result.index
+                if result.index == stops_at:
+                    break
+        except StageError as raised:
+            error = raised
+    expected = list(range(0, count, 2 if drop == "every_nth" else 1))
+    before = [i for i in expected if fails_at is None or i < fails_at]
+    assert seen == sorted(set(seen))
+    assert fails_at not in seen
+    if error is not None:
+        assert set(seen) <= set(before)
+    if drop != "latest":  # which may also drop the frame that would have failed
+        stopped = stops_at in before
+        assert seen == [i for i in before if not stopped or stops_at is None or i <= stops_at]
+        assert (error is not None) == (fails_at in expected and not stopped)
+        assert video.report.dropped <= count - len(expected)
+    assert video.report.results == len(seen)
+    assert balanced(video.report)
+    assert our_threads() == []
 
 
 def test_source_that_raises() -> None:

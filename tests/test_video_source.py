@@ -296,6 +296,8 @@ def test_clock() -> None:
     clock = Clock(0.5)
     assert [clock(s) for s in (None, 3.0, 4.0, 4.0, 4.5, None, 1.0, 2.0)] == [0.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0]
     assert clock.mended == 4
+    camera = Clock(0.5, from_zero=True)
+    assert [camera(1.7e9 + s) for s in (0, 0.25, 0.25, 1)] == [0.0, 0.25, 0.75, 1.5]
 
 
 def test_buffers_belong_to_whoever_looks_at_them() -> None:

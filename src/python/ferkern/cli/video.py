@@ -120,6 +120,7 @@ def _open(
     detector: str | None,
 ) -> Video:
     """The video; an input that cannot be read is a failure, anything else wrong usage."""
+    from ferkern.config import config
     from ferkern.errors import ModelError
     from ferkern.face.detect import Detector
     from ferkern.video.reader import open as open_video
@@ -134,7 +135,8 @@ def _open(
         warn(describe(error, source))
         raise typer.Exit(1) from None
     try:
-        tracker = FaceTracker(Detector.load(detector or "frontal"), landmarks)
+        with config(threads=1):  # the stages fill the processors
+            tracker = FaceTracker(Detector.load(detector or "frontal"), landmarks)
         return open_video(
             connected, drop=drop, nth=nth, model=model, tracker=tracker, smoothing=smoothing, annotate=out
         )

@@ -93,6 +93,12 @@ class Channel(Generic[T]):
             self._waiting.append(otherwise)
             return None
 
+    def forget(self, otherwise: Callable[[], None]) -> None:
+        """Whoever left `otherwise` with `take_at_once` no longer waits."""
+        with self._filled:
+            if otherwise in self._waiting:
+                self._waiting.remove(otherwise)
+
     def end(self) -> None:
         """Nothing more will be put in."""
         with self._filled:

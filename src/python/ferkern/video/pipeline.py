@@ -131,6 +131,10 @@ class Pipeline:
             raise
         return None if taken is None else self._given(taken[1])
 
+    def forget(self, otherwise: Callable[[], None]) -> None:
+        """What was left with `take_at_once` need not be called."""
+        self._channels[-1].forget(otherwise)
+
     def _given(self, item: Item) -> Work:
         if isinstance(item, Failure):
             self._failed_frames += item.frames

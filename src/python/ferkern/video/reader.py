@@ -215,13 +215,18 @@ class Video:
         loop = asyncio.get_running_loop()
         while True:
             ready = loop.create_future()
+            tell = _telling(loop, ready)
             try:
-                work = self._pipeline.take_at_once(_telling(loop, ready))
+                work = self._pipeline.take_at_once(tell)
             except (Ended, Stopped):
                 raise StopAsyncIteration from None
             if work is not None:
                 return self._result(work)
-            await ready
+            try:
+                await ready
+            except asyncio.CancelledError:
+                self._pipeline.forget(tell)
+                raise
 
     async def __aenter__(self) -> Video:
         return self

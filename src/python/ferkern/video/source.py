@@ -76,10 +76,13 @@ class Clock:
     ----------
     step : float
         Usual distance, seconds.
+    from_zero : bool
+        Whether the first stamp is 0, and the others count from there (a camera's count from 1970).
     """
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, *, from_zero: bool = False) -> None:
         self._step = step
+        self._from_zero = from_zero
         self._last = -math.inf
         self._shift = 0.0
         self.mended = 0
@@ -90,6 +93,8 @@ class Clock:
             time = self._last + self._step if math.isfinite(self._last) else 0.0
             self.mended += 1
         else:
+            if self._from_zero and not math.isfinite(self._last):
+                self._shift = -stamp
             time = stamp + self._shift
             if time <= self._last:
                 time = self._last + self._step
@@ -219,7 +224,7 @@ class FileSource:
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE)
         self.frames = self._stream.frames or self._by_duration()
         self.pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        self.clock = Clock(1 / self.rate)
+        self.clock = Clock(1 / self.rate, from_zero=self.live)
 
     @staticmethod
     def camera(number: int, **settings: str) -> FileSource:
