@@ -126,7 +126,9 @@ class Followed:
             return False
         reference = self.references[best]
         matched, found = reference.match(view, points)
-        found &= (np.abs(matched - points) < _LOCK) | _in_common(reference.points, matched, found)
+        laid = robust_fit(reference.points, matched, found, _COMMON * FACE)
+        near = np.abs(matched - points) < _LOCK
+        found &= near if laid is None else near | laid[1]
         points = points + _HELD * np.where(found, matched - points, 0)
         if trees is not None:
             if np.median(np.abs(trees - points) / _TREES_ERROR) > _ASTRAY:
@@ -137,12 +139,10 @@ class Followed:
         self.state = "corrected" if self.drawn.any() else "tracked"
         self._renew(view, points, found)
         self.points = pose(points)
-        laid = robust_fit(reference.points, points, np.ones(68, np.bool_), 0.02 * FACE)
+        self.pose = pose
         if laid is not None and self.unmatched == 0:
             self.pose = pose.after(laid[0])
             points = laid[0].inverse()(points)
-        else:
-            self.pose = pose
         self._finish(points, time)
         return True
 
@@ -192,9 +192,3 @@ class Followed:
         middle = self.pose.at(centre - 0.5 * (1 + 1j)) + 0.5 * (1 + 1j)
         width, height = size.real * self.pose.scale, size.imag * self.pose.scale
         return middle.real - width / 2, middle.imag - height / 2, width, height
-
-
-def _in_common(points: Complex, matched: Complex, found: Bools) -> Bools:
-    """Which of the points that were found again moved as the face did."""
-    laid = robust_fit(points, matched, found, _COMMON * FACE)
-    return laid[1] if laid is not None else np.zeros(len(points), np.bool_)
