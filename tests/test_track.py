@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -117,6 +118,27 @@ def test_two_faces_that_cross_keep_their_ids(tracker, grace, eileen, rng):
             assert abs(centre(face)[0] - x) < 25, f"frame {i}: face {face.id}"
     assert len(held[20]) == 1 or len(held[22]) == 1  # hidden
     assert len(held[-1]) == 2
+
+
+def test_two_tracks_of_one_face_become_one(tracker, grace, rng):
+    """A face comes to stand exactly before one that looks the same."""
+    places = [min(110 + 6 * i, 230) for i in range(32)]
+    frames = [grace.drawn(grace.drawn(background(), 230, 135, 110), x, 135, 110) for x in places]
+    found = follow(tracker, [noisy(frame, rng) for frame in frames])
+    assert len(found[0]) == 2
+    (face,) = found[-1]
+    assert face.id in (0, 1)
+    assert np.linalg.norm(centre(face) - (230, 135)) < 10
+
+
+@pytest.mark.dataset
+@pytest.mark.parametrize("clip", ["source_s18", "source_s32"])
+def test_a_face_on_video_is_never_lost(tracker, data, clip):
+    video = cv2.VideoCapture(str(data / "video" / f"{clip}.mp4"))
+    frames = [cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2GRAY) for _ in range(60)]
+    found = follow(tracker, frames)
+    assert [ids(faces) for faces in found] == [[0]] * 60
+    assert "detected" not in {faces[0].state for faces in found[1:]}
 
 
 def test_ids_after_a_cut_are_new(tracker, grace, eileen, rng):

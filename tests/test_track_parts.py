@@ -160,6 +160,11 @@ def test_a_reference_finds_its_points_again_in_other_light(rng):
     away = np.abs(found - shift(points))[good]
     assert away.mean() < 0.08
     assert away.max() < 0.3
+    wrong = np.zeros(68, complex)
+    wrong[5] = 2 + 1j
+    reference.shift(wrong)
+    again, good = reference.match(darker, points)
+    assert np.abs(again - shift(points + wrong))[good].max() < 0.3
     assert reference.likeness(view) == pytest.approx(1, abs=1e-5)
     assert reference.likeness(np.rint(view * 0.5 + 60).astype(np.uint8)) > 0.99
     assert reference.likeness(textured(rng, SIDE, SIDE, dtype=np.uint8)) < 0.5
