@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <string>
 
+#include "ops/dims.hpp"
+
 namespace fk {
 
 struct Padding {
@@ -31,5 +33,24 @@ struct WindowShape {
 
 // Throws ValueError with the formula and the numbers where a value is out of range or no output is left.
 WindowShape infer_window(const WindowParams& window, std::int64_t in_h, std::int64_t in_w);
+
+// What the window rule gives an op's Shape: sizes in and out, and the window itself.
+template <class Shape> void set_window(Shape& s, const WindowParams& window, std::int64_t in_h, std::int64_t in_w) {
+    const WindowShape out = infer_window(window, in_h, in_w);
+    s.ih = checked_int(in_h, "input height");
+    s.iw = checked_int(in_w, "input width");
+    s.oh = checked_int(out.out_h, "output height");
+    s.ow = checked_int(out.out_w, "output width");
+    s.kh = checked_int(window.size[0], "window height");
+    s.kw = checked_int(window.size[1], "window width");
+    s.stride_h = checked_int(window.stride[0], "stride");
+    s.stride_w = checked_int(window.stride[1], "stride");
+    s.pad_top = checked_int(out.pad_top, "padding");
+    s.pad_left = checked_int(out.pad_left, "padding");
+    if constexpr (requires { s.dilation_h; }) {
+        s.dilation_h = checked_int(window.dilation[0], "dilation");
+        s.dilation_w = checked_int(window.dilation[1], "dilation");
+    }
+}
 
 } // namespace fk

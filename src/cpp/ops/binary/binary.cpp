@@ -46,21 +46,11 @@ Shape infer(const Params& p) {
     require(wc == c, "filters have ", wc, " input channels, x has ", c);
     WindowParams window = p.window;
     window.size = {kh, kw};
-    const WindowShape out = infer_window(window, ih, iw);
     Shape s{};
+    set_window(s, window, ih, iw);
     s.n = checked_int(n, "batch");
     s.c = checked_int(c, "input channels");
-    s.ih = checked_int(ih, "input height");
-    s.iw = checked_int(iw, "input width");
     s.oc = checked_int(oc, "filters");
-    s.oh = checked_int(out.out_h, "output height");
-    s.ow = checked_int(out.out_w, "output width");
-    s.kh = checked_int(kh, "window height");
-    s.kw = checked_int(kw, "window width");
-    s.stride_h = checked_int(window.stride[0], "stride");
-    s.stride_w = checked_int(window.stride[1], "stride");
-    s.pad_top = checked_int(out.pad_top, "padding");
-    s.pad_left = checked_int(out.pad_left, "padding");
     require(c <= most_terms && kh * kw <= most_terms / c, "a filter of ", c, " x ", kh, " x ", kw, " signs is too long, at most ",
             most_terms, " are summed");
     const double padded = ((s.oh - 1.0) * s.stride_h + kh) * ((s.ow - 1.0) * s.stride_w + kw) * words_of(s.c) * 8;

@@ -35,24 +35,14 @@ Shape infer(const Params& p) {
     require(p.bias == -1 || p.bias == oc, "b has ", p.bias, " values, expected one for each of the ", oc, " filters");
     WindowParams window = p.window;
     window.size = {kh, kw};
-    const WindowShape out = infer_window(window, ih, iw);
-    return {.n = checked_int(n, "batch"),
-            .c = checked_int(c, "channels"),
-            .ih = checked_int(ih, "input height"),
-            .iw = checked_int(iw, "input width"),
-            .oc = checked_int(oc, "filters"),
-            .oh = checked_int(out.out_h, "output height"),
-            .ow = checked_int(out.out_w, "output width"),
-            .kh = checked_int(kh, "window height"),
-            .kw = checked_int(kw, "window width"),
-            .stride_h = checked_int(window.stride[0], "stride"),
-            .stride_w = checked_int(window.stride[1], "stride"),
-            .pad_top = checked_int(out.pad_top, "padding"),
-            .pad_left = checked_int(out.pad_left, "padding"),
-            .dilation_h = checked_int(window.dilation[0], "dilation"),
-            .dilation_w = checked_int(window.dilation[1], "dilation"),
-            .activation = p.activation.kind,
-            .alpha = p.activation.alpha};
+    Shape s{};
+    set_window(s, window, ih, iw);
+    s.n = checked_int(n, "batch");
+    s.c = checked_int(c, "channels");
+    s.oc = checked_int(oc, "filters");
+    s.activation = p.activation.kind;
+    s.alpha = p.activation.alpha;
+    return s;
 }
 
 Cost cost(const Shape& s) {

@@ -34,22 +34,14 @@ Shape infer(const Params& p) {
     const auto& [n, c, ih, iw] = p.x;
     require_values(p.x);
     require(p.window.dilation[0] == 1 && p.window.dilation[1] == 1, "pooling windows have no dilation");
-    const WindowShape out = infer_window(p.window, ih, iw);
+    Shape s{};
+    set_window(s, p.window, ih, iw);
     require_cells(p.window);
-    return {.n = checked_int(n, "batch"),
-            .c = checked_int(c, "channels"),
-            .ih = checked_int(ih, "input height"),
-            .iw = checked_int(iw, "input width"),
-            .oh = checked_int(out.out_h, "output height"),
-            .ow = checked_int(out.out_w, "output width"),
-            .kh = checked_int(p.window.size[0], "window height"),
-            .kw = checked_int(p.window.size[1], "window width"),
-            .stride_h = checked_int(p.window.stride[0], "stride"),
-            .stride_w = checked_int(p.window.stride[1], "stride"),
-            .pad_top = checked_int(out.pad_top, "padding"),
-            .pad_left = checked_int(out.pad_left, "padding"),
-            .kind = p.kind,
-            .count_include_pad = p.count_include_pad ? 1 : 0};
+    s.n = checked_int(n, "batch");
+    s.c = checked_int(c, "channels");
+    s.kind = p.kind;
+    s.count_include_pad = p.count_include_pad ? 1 : 0;
+    return s;
 }
 
 Cost cost(const Shape& s) {
