@@ -18,8 +18,8 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from time import perf_counter, sleep
 
 import numpy as np
 import onnxruntime
@@ -28,6 +28,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from onnx_export import to_onnx
+from turns import in_turns
 
 from ferkern import _core, bench, models
 from ferkern.models import Network
@@ -93,23 +94,6 @@ def settled(network: Network, rng: np.random.Generator) -> Network:
     return network
 
 
-def in_turns(calls: dict[str, Call], x: np.ndarray, seconds: float) -> dict[str, list[float]]:
-    """Seconds of each side's calls: turns of ten milliseconds, one call at least, behind a pause and a first call."""
-    spent: dict[str, list[float]] = {side: [] for side in calls}
-    finish = perf_counter() + seconds
-    while perf_counter() < finish or min(map(len, spent.values())) < 10:
-        for side, call in calls.items():
-            sleep(0.01)
-            call(x)
-            until = perf_counter() + 0.01
-            begin = 0.0
-            while begin < until:
-                begin = perf_counter()
-                call(x)
-                spent[side].append(perf_counter() - begin)
-    return spent
-
-
 def compare(row: str, network: Network, batch: int, threads: int, seconds: float, peak: float) -> dict[str, object]:
     """Median times of all sides on one network; `peak` is one core's, in operations a second."""
     rng = np.random.default_rng(0)
@@ -123,7 +107,7 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
         theirs = call(x).reshape(out.shape)
         np.testing.assert_allclose(out, theirs, atol=2e-4 * max(1.0, float(np.abs(theirs).max())), err_msg=peer)
         calls[peer] = call
-    spent = in_turns(calls, x, seconds)
+    spent = in_turns({side: partial(call, x) for side, call in calls.items()}, seconds)
     medians = {side: float(np.median(times)) for side, times in spent.items()}
     best = min(PEERS, key=medians.__getitem__)
     rate = 2.0 * network.multiply_adds() * batch / medians["ferkern"]

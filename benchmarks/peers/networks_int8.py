@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,9 @@ from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 sys.path.insert(0, str(Path(__file__).parent))
-from networks import ROWS, Call, asked, in_turns, onnxruntime_call, options
+from networks import ROWS, Call, asked, onnxruntime_call, options
 from onnx_export import to_onnx
+from turns import in_turns
 
 from ferkern import _core, quantize
 from ferkern.models import Network
@@ -93,7 +95,7 @@ def compare(row: str, network: Network, batch: int, threads: int, seconds: float
         for side, call in calls.items()
     }
     assert errors["ferkern"] <= 2 * max(errors[peer] for peer in PEERS) + 0.02, errors
-    spent = in_turns(calls, x, seconds)
+    spent = in_turns({side: partial(call, x) for side, call in calls.items()}, seconds)
     medians = {side: float(np.median(times)) for side, times in spent.items()}
     best = min(PEERS, key=medians.__getitem__)
     return {

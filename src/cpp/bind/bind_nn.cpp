@@ -23,6 +23,7 @@ py::array_t<float> conv2d_call(const py::object& x_in, const py::object& w_in, c
 
     const py::gil_scoped_release released;
     const int threads = chosen_threads();
+    const KeepAwake awake(threads);
     Tensor<float> w_copy;
     Tensor<float> b_copy;
     const float* weights = dense_values(w, w_copy);

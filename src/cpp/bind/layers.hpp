@@ -5,6 +5,7 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "base/threads.hpp"
 #include "bind/convert.hpp"
 #include "ops/reorder/reorder.hpp"
 
@@ -49,6 +50,7 @@ inline const float* dense_values(const View<const float>& x, Tensor<float>& stor
 template <class Plan, class Run> void through_blocks(const Plan& plan, const View<const float>& x, std::int64_t out_channels,
                                                      std::int64_t out_pixels, float* y, int threads, Run&& run) {
     const auto& [n, c, h, w, unused] = x.dims;
+    const KeepAwake awake(threads);
     const int block = plan.block();
     Scratch scratch(plan.scratch(), threads);
     Tensor<float> blocked_x = Tensor<float>::unset(n * round_up(c, block) * h * w);

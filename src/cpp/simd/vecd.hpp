@@ -27,6 +27,7 @@ FK_INLINE void store(double* p, vd a) { _mm512_storeu_pd(p, a.v); }
 FK_INLINE vd load_n(const double* p, int n) { return {_mm512_maskz_loadu_pd(first_doubles(n), p)}; }
 FK_INLINE void store_n(double* p, vd a, int n) { _mm512_mask_storeu_pd(p, first_doubles(n), a.v); }
 FK_INLINE vd load_wide(const float* p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
+FK_INLINE void store_narrow(float* p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a.v)); }
 FK_INLINE vd operator+(vd a, vd b) { return {_mm512_add_pd(a.v, b.v)}; }
 FK_INLINE vd operator-(vd a, vd b) { return {_mm512_sub_pd(a.v, b.v)}; }
 FK_INLINE vd operator*(vd a, vd b) { return {_mm512_mul_pd(a.v, b.v)}; }
@@ -61,6 +62,7 @@ FK_INLINE void store(double* p, vd a) { _mm256_storeu_pd(p, a.v); }
 FK_INLINE vd load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first_doubles(n))}; }
 FK_INLINE void store_n(double* p, vd a, int n) { _mm256_maskstore_pd(p, first_doubles(n), a.v); }
 FK_INLINE vd load_wide(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
+FK_INLINE void store_narrow(float* p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a.v)); }
 FK_INLINE vd operator+(vd a, vd b) { return {_mm256_add_pd(a.v, b.v)}; }
 FK_INLINE vd operator-(vd a, vd b) { return {_mm256_sub_pd(a.v, b.v)}; }
 FK_INLINE vd operator*(vd a, vd b) { return {_mm256_mul_pd(a.v, b.v)}; }
@@ -105,6 +107,10 @@ FK_INLINE void store_n(double* p, vd a, int n) {
     }
 }
 FK_INLINE vd load_wide(const float* p) { return {f64x2{p[0], p[1]}}; }
+FK_INLINE void store_narrow(float* p, vd a) {
+    p[0] = static_cast<float>(a.v[0]);
+    p[1] = static_cast<float>(a.v[1]);
+}
 FK_INLINE vd operator+(vd a, vd b) { return {a.v + b.v}; }
 FK_INLINE vd operator-(vd a, vd b) { return {a.v - b.v}; }
 FK_INLINE vd operator*(vd a, vd b) { return {a.v * b.v}; }

@@ -16,6 +16,7 @@ namespace fk {
 #define FK_WINOGRAD(isa, name, function, tile, window, block)                                                                    \
     namespace isa {                                                                                                              \
     void function(const WinogradLeaf&);                                                                                          \
+    void winograd_weights(const WinogradWeightsLeaf&);                                                                           \
     }
 #include "ops/conv2d/kernels.inc"
 #undef FK_WINOGRAD
@@ -33,7 +34,7 @@ template <int B> bool whole_blocks(const Shape& s) {
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, {.direct = &isa::function}, &eligible, block},
 #define FK_WINOGRAD(isa, name, function, tile, window, block)                                                                    \
-    {Isa::isa, name, {nullptr, &isa::function, tile, window}, &winograd_fits<window>, block},
+    {Isa::isa, name, {nullptr, &isa::function, &isa::winograd_weights, tile, window}, &winograd_fits<window>, block},
 #include "ops/conv2d/kernels.inc"
 #undef FK_WINOGRAD
 #undef FK_KERNEL
@@ -59,7 +60,7 @@ double work(const KernelRow& row, const Shape& s, PlanFor use) {
         return direct_work(s, lanes) * 16 / lanes;
     }
     const int side = row.function.tile + row.function.window - 1;
-    const double packing = use == PlanFor::one_call ? 2.0 * side * side * s.ic * s.oc : 0.0;
+    const double packing = use == PlanFor::one_call ? 1.0 * side * side * s.ic * s.oc : 0.0;
     return (winograd_work(s, lanes, row.function) + packing) * 16 / lanes;
 }
 
@@ -148,30 +149,28 @@ void Plan::pack(const float* w, const float* bias) {
     const int oc = s.oc / s.groups;
     const std::int64_t window = std::int64_t(s.kh) * s.kw;
     const std::int64_t oc_blocks = ceil_div(oc, block);
-    weights_ = Tensor<float>(s.groups * oc_blocks * block * ic * window);
+    weights_ = Tensor<float>::unset(s.groups * oc_blocks * block * ic * window);
     bias_ = Tensor<float>(s.groups * oc_blocks * block);
     const std::int64_t steps = ic * window;
-    for (std::int64_t first = 0; window == 1 && first < s.oc; first += block) { // groups fill whole blocks
+    const int sharing = threads_for(8 * steps * s.oc, bytes_worth_a_thread, threads_);
+    parallel_for(static_cast<int>(ceil_div(s.oc, block)), sharing, [&](int piece, int) { // groups fill whole blocks
+        const std::int64_t first = std::int64_t(piece) * block;
         const std::int64_t o_block = first % oc / block;
-        const std::int64_t at = first / oc * oc_blocks * block * steps + weight_offset(o_block, oc_blocks, 0, steps, block);
-        const std::int64_t step = weight_offset(o_block, oc_blocks, 1, 2, block) - weight_offset(o_block, oc_blocks, 0, 2, block);
         const int filters = static_cast<int>(std::min<std::int64_t>(block, oc - first % oc));
-        reorder::side_by_side(w + first * ic, ic, filters, ic, block, weights_.data() + at, step);
-    }
-    for (std::int64_t o = 0; window > 1 && o < s.oc; ++o) {
-        // Groups fill whole blocks where there are several.
-        float* to = weights_.data() + o / oc * oc_blocks * block * steps + o % block;
-        const std::int64_t o_block = o % oc / block;
+        Tensor<float> lanes = Tensor<float>::unset(steps * block);
+        reorder::side_by_side(w + first * steps, steps, filters, steps, block, lanes.data(), block);
+        float* to = weights_.data() + first / oc * oc_blocks * block * steps;
         std::int64_t step = 0;
         for (int c0 = 0; c0 < ic; c0 += block) {
             const int channels = std::min(block, ic - c0);
             for (std::int64_t k = 0; k < window; ++k) {
                 for (int c = 0; c < channels; ++c, ++step) {
-                    to[weight_offset(o_block, oc_blocks, step, steps, block)] = w[(o * ic + c0 + c) * window + k];
+                    std::copy_n(lanes.data() + ((c0 + c) * window + k) * block, block,
+                                to + weight_offset(o_block, oc_blocks, step, steps, block));
                 }
             }
         }
-    }
+    });
     if (bias != nullptr) {
         std::copy(bias, bias + s.oc, bias_.data());
     }

@@ -53,6 +53,16 @@ struct WinogradLeaf {
     float alpha;
 };
 
+// Transforming a block of filters: x [channels][window][window][B] -> G x G^T, channel after channel w_step floats apart, the
+// side^2 points of a channel w_point apart. g: [side][window].
+struct WinogradWeightsLeaf {
+    const float* x;
+    float* w;
+    const double* g;
+    int64_t w_step, w_point;
+    int channels, side, window;
+};
+
 // Distance between the points of a transformed run: a vector more than it holds, so that the points of a tile do not all
 // fall into one set of the cache.
 [[maybe_unused]] static constexpr int64_t winograd_point(int64_t blocks, int64_t tiles, int64_t lanes) {
@@ -75,6 +85,7 @@ struct WinogradLeaf {
 struct Conv2dKernel {
     void (*direct)(const Conv2dLeaf&) = nullptr;
     void (*winograd)(const WinogradLeaf&) = nullptr;
+    void (*winograd_weights)(const WinogradWeightsLeaf&) = nullptr;
     int tile = 0;
     int window = 0;
 };

@@ -1,10 +1,10 @@
 #include "ops/conv2d/winograd.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "base/threads.hpp"
+#include "ops/reorder/reorder.hpp"
 #include "ops/split.hpp"
 
 namespace fk::conv2d {
@@ -40,24 +40,24 @@ std::int64_t run_of(const Shape& s, std::int64_t tiles, int points, int threads)
 }
 
 // G: at each point a, 1, a, a^2, ... over the product of its distances from the others (with B^T as in the kernel), and the
-// last weight at infinity.
-std::vector<std::vector<double>> weight_transform(const Conv2dKernel& kernel) {
+// last weight at infinity; [side][window].
+std::vector<double> weight_transform(const Conv2dKernel& kernel) {
     struct Point {
         double at, scale;
     };
     const std::vector<Point> points =
         side_of(kernel) == 4 ? std::vector<Point>{{0, 1}, {1, 0.5}, {-1, 0.5}}
                              : std::vector<Point>{{0, 1.0 / 4}, {1, -1.0 / 6}, {-1, -1.0 / 6}, {2, 1.0 / 24}, {-2, 1.0 / 24}};
-    const auto window = static_cast<std::size_t>(kernel.window);
-    std::vector<std::vector<double>> rows;
+    std::vector<double> g;
     for (const Point& point : points) {
-        std::vector<double>& row = rows.emplace_back(window, point.scale);
-        for (std::size_t i = 1; i < window; ++i) {
-            row[i] = row[i - 1] * point.at;
+        double power = point.scale;
+        for (int i = 0; i < kernel.window; ++i, power *= point.at) {
+            g.push_back(power);
         }
     }
-    rows.emplace_back(window, 0.0).back() = 1;
-    return rows;
+    g.resize(g.size() + static_cast<std::size_t>(kernel.window), 0.0);
+    g.back() = 1;
+    return g;
 }
 
 // Cycles to stream weights, at one vector FMA a cycle: 24 bytes a cycle from the third-level cache, 6 from memory.
@@ -107,34 +107,30 @@ Winograd::Winograd(const Shape& shape, const Conv2dKernel& kernel, int lanes, co
 
 double Winograd::work_of_image() const { return 2.0 * points_of(kernel_) * tiles_image_ * double(shape_.ic) * shape_.oc; }
 
-// Transformed in double precision.
 void Winograd::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
     const std::int64_t blocks = ceil_div(s.oc, lanes_);
-    const std::vector<std::vector<double>> g = weight_transform(kernel_);
-    const std::size_t side = g.size();
-    const auto window = static_cast<std::size_t>(kernel_.window);
+    const std::vector<double> g = weight_transform(kernel_);
+    const std::int64_t cells = std::int64_t(kernel_.window) * kernel_.window;
     const std::int64_t point = blocks * s.ic * lanes_;
-    weights_ = Tensor<float>(point * points_of(kernel_));
+    weights_ = Tensor<float>::unset(point * points_of(kernel_));
     bias_ = Tensor<float>(blocks * lanes_);
-    std::vector<double> half(window);
-    for (std::int64_t o = 0; o < s.oc; ++o) {
-        for (std::int64_t c = 0; c < s.ic; ++c) {
-            const float* from = w + (o * s.ic + c) * kernel_.window * kernel_.window;
-            float* to = weights_.data() + weight_offset(o / lanes_, blocks, c, s.ic, lanes_) + o % lanes_;
-            for (std::size_t r = 0; r < side; ++r) {
-                for (std::size_t q = 0; q < window; ++q) {
-                    half[q] = 0;
-                    for (std::size_t p = 0; p < window; ++p) {
-                        half[q] += g[r][p] * from[p * window + q];
-                    }
-                }
-                for (std::size_t q = 0; q < side; ++q, to += point) {
-                    *to = static_cast<float>(std::inner_product(half.begin(), half.end(), g[q].begin(), 0.0));
-                }
-            }
-        }
-    }
+    const int sharing = threads_for(2 * cells * std::int64_t(points_of(kernel_)) * s.ic * s.oc, flops_worth_a_thread, threads_);
+    parallel_for(static_cast<int>(blocks), sharing, [&](int block, int) {
+        const std::int64_t first = std::int64_t(block) * lanes_;
+        const int filters = static_cast<int>(std::min<std::int64_t>(lanes_, s.oc - first));
+        Tensor<float> lanes = Tensor<float>::unset(s.ic * cells * lanes_);
+        reorder::side_by_side(w + first * s.ic * cells, s.ic * cells, filters, s.ic * cells, lanes_, lanes.data(), lanes_);
+        const std::int64_t to = weight_offset(block, blocks, 0, s.ic, lanes_);
+        kernel_.winograd_weights({.x = lanes.data(),
+                                  .w = weights_.data() + to,
+                                  .g = g.data(),
+                                  .w_step = weight_offset(block, blocks, 1, s.ic, lanes_) - to,
+                                  .w_point = point,
+                                  .channels = s.ic,
+                                  .side = side_of(kernel_),
+                                  .window = kernel_.window});
+    });
     if (bias != nullptr) {
         std::copy_n(bias, s.oc, bias_.data());
     }

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "ops/conv2d/direct.inl.hpp"
+#include "simd/vecd.hpp"
 
 namespace fk::FK_ISA {
 namespace {
@@ -222,8 +223,38 @@ template <int M, int K> void winograd(const WinogradLeaf& a) {
     }
 }
 
+// Sums in double precision: a plan's weights are rounded once.
+template <int K> void transform_weights(const WinogradWeightsLeaf& a) {
+    constexpr int lanes = Wide<double>::width;
+    for (int64_t at = 0; at < static_cast<int64_t>(a.channels) * VL; at += lanes) {
+        const float* x = a.x + at / VL * (K * K * VL) + at % VL;
+        float* w = a.w + at / VL * a.w_step + at % VL;
+        for (int r = 0; r < a.side; ++r) {
+            vd half[K];
+            FK_UNROLL
+            for (int q = 0; q < K; ++q) {
+                half[q] = splat(0.0);
+                FK_UNROLL
+                for (int p = 0; p < K; ++p) {
+                    half[q] = fma(splat(a.g[r * K + p]), load_wide(x + (p * K + q) * VL), half[q]);
+                }
+            }
+            for (int s = 0; s < a.side; ++s, w += a.w_point) {
+                vd sum = splat(0.0);
+                FK_UNROLL
+                for (int q = 0; q < K; ++q) {
+                    sum = fma(splat(a.g[s * K + q]), half[q], sum);
+                }
+                store_narrow(w, sum);
+            }
+        }
+    }
+}
+
 } // namespace
 
+void winograd_weights(const WinogradWeightsLeaf& a);
+void winograd_weights(const WinogradWeightsLeaf& a) { a.window == 3 ? transform_weights<3>(a) : transform_weights<5>(a); }
 void conv2d_winograd2(const WinogradLeaf& leaf);
 void conv2d_winograd2(const WinogradLeaf& leaf) { winograd<2, 3>(leaf); }
 void conv2d_winograd4(const WinogradLeaf& leaf);

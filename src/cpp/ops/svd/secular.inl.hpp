@@ -183,13 +183,6 @@ void secular_weights(const SvdSecular& s) {
 }
 
 FK_INLINE void store_narrow(double* p, vd a) { store(p, a); }
-FK_INLINE void store_narrow(float* p, vd a) {
-    double wide[VLD];
-    store(wide, a);
-    for (int lane = 0; lane < VLD; ++lane) {
-        p[lane] = static_cast<float>(wide[lane]);
-    }
-}
 
 // Root i: right vector z_j / (d_j^2 - w_i^2), left vector d_j times that and -1 for j = 0, of unit length.
 template <class T> void secular_vectors(const SvdSecularVectors<T>& s) {
