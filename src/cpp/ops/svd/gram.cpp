@@ -10,8 +10,23 @@ namespace {
 // that is not far off.
 constexpr double most_condition = 1e5;
 constexpr double good_condition = 8;
+// Up to here A^T A may be summed in float32: its errors count with the square of the condition number.
+constexpr double quick_condition = 4;
 constexpr std::int64_t group_rows = 2048;
 constexpr std::int64_t most_groups = 16;
+
+// Lower halves, into the first.
+void add_up(std::vector<Matrix<double>>& sums, std::int64_t n) {
+    for (std::size_t group = 1; group < sums.size(); ++group) {
+        for (std::int64_t j = 0; j < n; ++j) {
+            double* to = sums[0].view.column(j);
+            const double* from = sums[group].view.column(j);
+            for (std::int64_t i = j; i < n; ++i) {
+                to[i] += from[i];
+            }
+        }
+    }
+}
 
 // A^T A, its lower half by columns; groups of rows are summed on their own and then in their order.
 Matrix<double> gram_matrix(const Worker<float>& worker, const Strided<const float>& a, std::int64_t m, std::int64_t n) {
@@ -31,15 +46,54 @@ Matrix<double> gram_matrix(const Worker<float>& worker, const Strided<const floa
                               .ldg = g.view.ld,
                               .packed = packed.data()});
     });
-    for (std::size_t group = 1; group < sums.size(); ++group) {
-        for (std::int64_t j = 0; j < n; ++j) {
-            double* to = sums[0].view.column(j);
-            const double* from = sums[group].view.column(j);
-            for (std::int64_t i = j; i < n; ++i) {
-                to[i] += from[i];
+    add_up(sums, n);
+    return std::move(sums[0]);
+}
+
+// The same from float32 products, for columns that are far from dependent: sums of 128 terms at the most before they are added in
+// float64, so that a column of equal numbers, each rounded the same way, is off by some units of 2^-24 and not by thousands.
+Matrix<double> quick_gram_matrix(const Worker<float>& worker, const Strided<const float>& a, std::int64_t m, std::int64_t n) {
+    constexpr std::int64_t rows = 128, panel = 32;
+    const std::int64_t groups = std::min(most_groups, ceil_div(m, group_rows));
+    std::vector<Matrix<double>> sums(static_cast<std::size_t>(groups));
+    parallel_tasks(groups, worker.threads, [&](std::int64_t group, int slot) {
+        const Worker<float> own = worker.alone(slot);
+        Tensor<float> part(n * panel);
+        Tensor<double> total(n * round_up(n, panel)); // panels of columns, each by rows from its diagonal on
+        const std::int64_t end = m * (group + 1) / groups;
+        for (std::int64_t begin = m * group / groups; begin < end; begin += rows) {
+            for (std::int64_t j = 0; j < n; j += panel) {
+                const float* here = a.data + begin * a.row + j * a.column;
+                const std::int64_t columns = std::min(panel, n - j);
+                own.multiply({.a = here,
+                              .a_row = a.column,
+                              .a_column = a.row,
+                              .b = here,
+                              .b_row = a.row,
+                              .b_column = a.column,
+                              .c = part.data(),
+                              .ldc = columns,
+                              .m = n - j,
+                              .n = columns,
+                              .k = std::min(rows, end - begin),
+                              .scale = 1,
+                              .add = false,
+                              .packed = nullptr});
+                double* to = total.data() + j * n;
+                for (std::int64_t i = 0; i < (n - j) * columns; ++i) {
+                    to[i] += static_cast<double>(part[i]);
+                }
             }
         }
-    }
+        Matrix<double>& g = sums[static_cast<std::size_t>(group)];
+        g = Matrix<double>(n, n);
+        for (std::int64_t j = 0; j < n; j += panel) {
+            const std::int64_t columns = std::min(panel, n - j);
+            copy_scaled<double, double>({total.data() + j * n, columns, 1}, {g.view.column(j) + j, 1, g.view.ld}, n - j, columns,
+                                        1.0);
+        }
+    });
+    add_up(sums, n);
     return std::move(sums[0]);
 }
 
@@ -92,7 +146,7 @@ std::vector<float> narrowed(const Tensor<double>& x) {
 // The second pass: u = u R^-1 for u^T u = R^T R. The first columns, of the largest values, are trusted most, as they should be:
 // what is taken from a column then never counts more than the rounding errors of the largest value.
 bool orthogonalise(const Worker<float>& worker, const Strided<float>& u, std::int64_t m, std::int64_t k) {
-    const Matrix<double> g = gram_matrix(worker, {u.data, u.row, u.column}, m, k);
+    const Matrix<double> g = quick_gram_matrix(worker, {u.data, u.row, u.column}, m, k);
     const SvdSteps<double>& steps = worker.kernels->f64;
     if (!cholesky(steps, {g.view.data, g.view.ld, k, k})) {
         return false;
@@ -146,35 +200,62 @@ template <class T> void times_small(const Worker<T>& worker, const Strided<const
     worker.multiply(g);
 }
 
+namespace {
+// R of A^T A = R^T R, as a lower triangle, and the decomposition of R; false where that cannot be done.
+struct Triangle {
+    Matrix<double> l;
+    Square<float> square;
+    double condition = 0; // of the first k
+
+    bool decompose(const Worker<float>& worker, std::int64_t k, bool vectors) {
+        const std::int64_t n = l.view.rows;
+        double most = 0;
+        for (std::int64_t j = 0; j < n; ++j) {
+            most = std::max(most, l.view.at(j, j));
+        }
+        int exponent = 0;
+        std::frexp(most, &exponent);
+        const double scale = std::ldexp(1.0, -exponent);
+        Matrix<float> r(n, n);
+        for (std::int64_t j = 0; j < n; ++j) {
+            for (std::int64_t i = 0; i <= j; ++i) {
+                r.view.at(i, j) = static_cast<float>(l.view.at(j, i) * scale);
+            }
+        }
+        square = decompose_square(worker, r.view, vectors, n < jacobi_most);
+        for (double& s : square.s) {
+            s /= scale;
+        }
+        condition = square.s[0] / square.s[static_cast<std::size_t>(k - 1)];
+        return condition <= most_condition;
+    }
+
+    // A lower bound of it, at no cost.
+    double spread() const {
+        double least = l.view.at(0, 0), most = least;
+        for (std::int64_t j = 1; j < l.view.columns; ++j) {
+            least = std::min(least, l.view.at(j, j));
+            most = std::max(most, l.view.at(j, j));
+        }
+        return most / least;
+    }
+};
+} // namespace
+
 bool gram(const Worker<float>& worker, const Strided<const float>& a, std::int64_t m, std::int64_t n, std::int64_t k,
           bool vectors, const Strided<float>& u, Square<float>& square) {
     const SvdSteps<double>& steps = worker.kernels->f64;
-    const Matrix<double> g = gram_matrix(worker, a, m, n);
-    const Columns<double> l{g.view.data, g.view.ld, n, n};
-    if (!cholesky(steps, l)) {
-        return false;
-    }
-    double most = 0;
-    for (std::int64_t j = 0; j < n; ++j) {
-        most = std::max(most, l.at(j, j));
-    }
-    int exponent = 0;
-    std::frexp(most, &exponent);
-    const double scale = std::ldexp(1.0, -exponent);
-    Matrix<float> r(n, n);
-    for (std::int64_t j = 0; j < n; ++j) {
-        for (std::int64_t i = 0; i <= j; ++i) {
-            r.view.at(i, j) = static_cast<float>(l.at(j, i) * scale);
+    const auto lower = [&](const Triangle& t) { return Columns<double>{t.l.view.data, t.l.view.ld, n, n}; };
+    Triangle triangle{quick_gram_matrix(worker, a, m, n), {}};
+    const bool quick = cholesky(steps, lower(triangle)) && triangle.spread() <= quick_condition &&
+                       triangle.decompose(worker, n, vectors) && triangle.condition <= quick_condition;
+    if (!quick) {
+        triangle.l = gram_matrix(worker, a, m, n);
+        if (!cholesky(steps, lower(triangle)) || !triangle.decompose(worker, k, vectors)) {
+            return false;
         }
     }
-    square = decompose_square(worker, r.view, vectors, n < jacobi_most);
-    for (double& s : square.s) {
-        s /= scale;
-    }
-    const double condition = square.s[0] / square.s[static_cast<std::size_t>(k - 1)];
-    if (!(condition <= most_condition)) {
-        return false;
-    }
+    square = std::move(triangle.square);
     if (!vectors) {
         return true;
     }
@@ -184,9 +265,9 @@ bool gram(const Worker<float>& worker, const Strided<const float>& a, std::int64
             x[i * k + j] = static_cast<double>(square.u.view.at(i, j));
         }
     }
-    solve(steps, l, x.data(), k, k);
+    solve(steps, lower(triangle), x.data(), k, k);
     times_small<float>(worker, a, m, n, narrowed(x).data(), k, u);
-    return condition <= good_condition || orthogonalise(worker, u, m, k);
+    return triangle.condition <= good_condition || orthogonalise(worker, u, m, k);
 }
 
 template <class T> Square<T> decompose_square(const Worker<T>& worker, const Columns<T>& a, bool vectors, bool by_jacobi) {

@@ -8,31 +8,37 @@
 namespace fk::svd {
 
 namespace {
-// A tournament: in n - 1 rounds (n, if odd) everyone meets everyone; the player past the last sits out.
-std::vector<std::int32_t> tournament(std::int32_t n, std::int32_t& rounds, std::int32_t& half) {
-    const std::int32_t players = n + n % 2;
-    rounds = players - 1;
-    half = players / 2;
+// A tournament: in n - 1 rounds (n, if odd) everyone meets everyone; the player past the last sits out. The last one is kept.
+struct Tournament {
+    std::int32_t n = 0, rounds = 0, half = 0;
     std::vector<std::int32_t> pairs;
-    pairs.reserve(static_cast<std::size_t>(rounds) * static_cast<std::size_t>(players));
-    for (std::int32_t round = 0; round < rounds; ++round) {
-        const auto seat = [&](std::int32_t i) { return i == 0 ? players - 1 : (round + i - 1) % rounds; };
-        for (std::int32_t i = 0; i < half; ++i) {
-            pairs.push_back(std::min(seat(i), seat(players - 1 - i)));
+
+    void play(std::int32_t of) {
+        if (n == of) {
+            return;
         }
-        for (std::int32_t i = 0; i < half; ++i) {
-            pairs.push_back(std::max(seat(i), seat(players - 1 - i)));
+        n = of;
+        const std::int32_t players = n + n % 2;
+        rounds = players - 1;
+        half = players / 2;
+        pairs.clear();
+        for (std::int32_t round = 0; round < rounds; ++round) {
+            const auto seat = [&](std::int32_t i) { return i == 0 ? players - 1 : (round + i - 1) % rounds; };
+            for (std::int32_t i = 0; i < half; ++i) {
+                pairs.push_back(std::min(seat(i), seat(players - 1 - i)));
+            }
+            for (std::int32_t i = 0; i < half; ++i) {
+                pairs.push_back(std::max(seat(i), seat(players - 1 - i)));
+            }
         }
     }
-    return pairs;
-}
+};
 } // namespace
 
 template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, bool vectors, Square<T>& result) {
     const std::int64_t n = a.columns;
-    std::int32_t rounds = 0;
-    std::int32_t half = 0;
-    const std::vector<std::int32_t> pairs = tournament(static_cast<std::int32_t>(n), rounds, half);
+    static thread_local Tournament tournament;
+    tournament.play(static_cast<std::int32_t>(n));
     // The rows are orthogonalised: after a QR factorisation they are sorted by norm more or less, and sweeps are fewer.
     Matrix<T> x(n, n);
     copy_scaled<T, T>({a.data, a.ld, 1}, {x.view.data, 1, x.view.ld}, n, n, T(1));
@@ -41,16 +47,16 @@ template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, boo
         rotations.view.at(j, j) = 1;
     }
     std::vector<double> squares(static_cast<std::size_t>(n));
-    std::vector<double> work(5 * static_cast<std::size_t>(half + svd_pad));
+    std::vector<double> work(5 * static_cast<std::size_t>(tournament.half + svd_pad));
     const bool converged = worker.steps->jacobi({.x = x.view.data,
                                                  .v = vectors ? rotations.view.data : nullptr,
                                                  .ld = x.view.ld,
                                                  .n = static_cast<std::int32_t>(n),
                                                  .squares = squares.data(),
                                                  .work = work.data(),
-                                                 .pairs = pairs.data(),
-                                                 .rounds = rounds,
-                                                 .half = half,
+                                                 .pairs = tournament.pairs.data(),
+                                                 .rounds = tournament.rounds,
+                                                 .half = tournament.half,
                                                  .tolerance = orthogonal_enough<T>(n),
                                                  .most_sweeps = most_sweeps});
     const auto [least, most] = std::minmax_element(squares.begin(), squares.end());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/svd/leaf.hpp"
+#include "ops/svd/transpose.inl.hpp"
 #include "simd/vecd.hpp"
 
 namespace fk::FK_ISA {
@@ -112,42 +113,6 @@ template <class T> FK_INLINE void begin_lanes(const SvdLanes<T>& l) {
         }
     }
 }
-
-#if FK_ISA_LEVEL >= 2
-// 16 x 16 in registers: pairs, then quadruples, then the quarters of the vectors.
-FK_INLINE void transpose(__m512 (&r)[16]) {
-    __m512 t[16];
-    FK_UNROLL
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    FK_UNROLL
-    for (int i = 0; i < 16; i += 4) {
-        FK_UNROLL
-        for (int j = 0; j < 2; ++j) {
-            const __m512d low = _mm512_castps_pd(t[i + j]);
-            const __m512d high = _mm512_castps_pd(t[i + j + 2]);
-            r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-            r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
-        }
-    }
-    FK_UNROLL
-    for (int j = 0; j < 4; ++j) { // r[4 i + j]: rows 4 i .. 4 i + 3 of columns j, j + 4, j + 8, j + 12
-        t[j] = _mm512_shuffle_f32x4(r[j], r[4 + j], 0x88);
-        t[4 + j] = _mm512_shuffle_f32x4(r[j], r[4 + j], 0xdd);
-        t[8 + j] = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0x88);
-        t[12 + j] = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0xdd);
-    }
-    FK_UNROLL
-    for (int j = 0; j < 4; ++j) {
-        r[j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0x88);
-        r[8 + j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0xdd);
-        r[4 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0x88);
-        r[12 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0xdd);
-    }
-}
-#endif
 
 // Number f of every matrix to or from the vector place[f], in blocks of 16 matrices and 16 numbers where there is a transpose.
 template <class T> void into_lanes(const SvdLaneCopy<T>& c) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ops/svd/leaf.hpp"
+#include "ops/svd/transpose.inl.hpp"
 #include "simd/vecd.hpp"
 
 namespace fk::FK_ISA {
@@ -98,8 +99,17 @@ template <class T> void pack_right(const SvdProduct<T>& g, int64_t k0, int depth
             }
             continue;
         }
+        int done = 0;
+#if FK_ISA_LEVEL >= 2
+        if constexpr (sizeof(T) == 4) {
+            for (; g.b_row == 1 && n == panel && done + 16 <= depth; done += 16) {
+                transpose_block(from + done, g.b_column, 16, to + done * panel, panel, 16);
+                transpose_block(from + done + 16 * g.b_column, g.b_column, 16, to + done * panel + 16, panel, 16);
+            }
+        }
+#endif
         for (int j = 0; j < panel; ++j) {
-            for (int p = 0; p < depth; ++p) {
+            for (int p = done; p < depth; ++p) {
                 to[p * panel + j] = j < n ? from[p * g.b_row + j * g.b_column] : T(0);
             }
         }
@@ -116,23 +126,43 @@ struct RowStrips {
     int rows(int strip) const { return low + (strip < higher ? 1 : 0); }
 };
 
+// A strip [depth][rows]. What a vector writes past its rows, the next one writes over; the last ones are cut.
+template <class T> FK_INLINE void pack_strip(const SvdProduct<T>& g, const T* from, int rows, int depth, T* to) {
+    constexpr int W = Wide<T>::width;
+    int done = 0;
+    if (g.a_row == 1) {
+        for (int p = 0; p < depth; ++p) {
+            for (int i = 0; i < rows; i += W) {
+                const auto column = load_n(from + p * g.a_column + i, rows - i < W ? rows - i : W);
+                T* at = to + p * rows + i;
+                if (at + W <= to + rows * depth) {
+                    store(at, column);
+                } else {
+                    store_n(at, column, rows - i < W ? rows - i : W);
+                }
+            }
+        }
+        return;
+    }
+#if FK_ISA_LEVEL >= 2
+    if constexpr (sizeof(T) == 4) {
+        for (; g.a_column == 1 && done + 16 <= depth; done += 16) {
+            transpose_block(from + done, g.a_row, rows, to + done * rows, rows, done + 16 == depth ? rows : 16);
+        }
+    }
+#endif
+    for (int i = 0; i < rows; ++i) {
+        for (int p = done; p < depth; ++p) {
+            to[p * rows + i] = from[i * g.a_row + p * g.a_column];
+        }
+    }
+}
+
 template <class T> void pack_left(const SvdProduct<T>& g, const RowStrips& strips, int64_t i0, int64_t k0, int depth, T* to) {
     const T* from = g.a + i0 * g.a_row + k0 * g.a_column;
     for (int s = 0; s < strips.count; ++s) {
         const int rows = strips.rows(s);
-        if (g.a_column == 1) {
-            for (int i = 0; i < rows; ++i) {
-                for (int p = 0; p < depth; ++p) {
-                    to[p * rows + i] = from[i * g.a_row + p];
-                }
-            }
-        } else {
-            for (int p = 0; p < depth; ++p) {
-                for (int i = 0; i < rows; ++i) {
-                    to[p * rows + i] = from[i * g.a_row + p * g.a_column];
-                }
-            }
-        }
+        pack_strip(g, from, rows, depth, to);
         from += rows * g.a_row;
         to += static_cast<int64_t>(rows) * depth;
     }
@@ -186,8 +216,8 @@ void pack_wide(const SvdGram& g, int64_t k0, int depth, double* to) {
             }
             continue;
         }
-        for (int j = 0; j < panel; ++j) {
-            for (int p = 0; p < depth; ++p) {
+        for (int p = 0; p < depth; ++p) {
+            for (int j = 0; j < panel; ++j) {
                 to[p * panel + j] = j < n ? static_cast<double>(from[p * g.row + j * g.column]) : 0.0;
             }
         }
