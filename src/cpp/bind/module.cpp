@@ -39,4 +39,6 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_int8(m);
     fk::bind_image(m);
     fk::bind_flow(m);
+    fk::bind_flow_dense(m);
+    fk::bind_flow_field(m);
 }

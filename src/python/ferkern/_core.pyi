@@ -247,6 +247,48 @@ def flow_cost(
     height: int, width: int, points: int, window: int, levels: int, is_float: bool
 ) -> tuple[float, float, float]: ...
 
+_GreyFrame = npt.NDArray[np.uint8] | _Float32
+
+def flow_dense(
+    prev: _GreyFrame,
+    next: _GreyFrame,
+    finest: int,
+    stride: int,
+    iterations: int,
+    refinements: int,
+    sweeps: int,
+    alpha: float,
+    delta: float,
+    gamma: float,
+    white: float,
+    out: _Float32 | None = None,
+) -> _Float32: ...
+def flow_refine(
+    prev: _GreyFrame,
+    next: _GreyFrame,
+    flow: _Float32,
+    refinements: int,
+    sweeps: int,
+    alpha: float,
+    delta: float,
+    gamma: float,
+    white: float,
+    out: _Float32 | None = None,
+) -> _Float32: ...
+def flow_horn_schunck(
+    prev: _GreyFrame, next: _GreyFrame, alpha: float, iterations: int, white: float, out: _Float32 | None = None
+) -> _Float32: ...
+def flow_warp(
+    image: npt.NDArray[_Pixel],
+    flow: _Float32,
+    border: str,
+    fill: float,
+    out: npt.NDArray[_Pixel] | None = None,
+) -> npt.NDArray[_Pixel]: ...
+def flow_dense_cost(
+    height: int, width: int, is_float: bool, finest: int, stride: int, iterations: int, refinements: int, sweeps: int
+) -> tuple[float, float, float]: ...
+
 _Int8 = npt.NDArray[np.int8]
 _Clip = tuple[float, float]
 _Meaning = tuple[float, int]

@@ -1,9 +1,4 @@
-"""Optical flow: points followed from one frame to the next, computed by ferkern's kernels.
-
-Frames are grey, uint8 or float32 [H, W]. Rows may stand apart, in either order, so the luma plane of a YUV frame and
-cut-outs are read where they stand; pixels of a row must stand together. Points are float32 (x, y) pixels, pixel
-centres at integers.
-"""
+"""Points followed from one frame to the next, and corners."""
 
 from __future__ import annotations
 

@@ -1,0 +1,112 @@
+// Dense optical flow.
+#include <pybind11/stl.h>
+
+#include "base/threads.hpp"
+#include "bind/bind.hpp"
+#include "bind/grey_frame.hpp"
+#include "ops/flow_dis/flow_dis.hpp"
+
+namespace fk {
+
+namespace {
+
+constexpr float furthest = 1e6F; // pixels, of flows that are refined
+
+struct Settings {
+    std::int64_t finest = 0, stride = 4, iterations = 3, refinements = 1, sweeps = 4;
+    double alpha = 20, delta = 5, gamma = 10, white = 255;
+};
+
+flow_dis::Params params_of(const Settings& s) {
+    flow_dis::Params p;
+    p.finest = s.finest;
+    p.stride = s.stride;
+    p.iterations = s.iterations;
+    p.refinements = s.refinements;
+    p.white = s.white;
+    p.refine.sweeps = s.sweeps;
+    p.refine.alpha = s.alpha;
+    p.refine.delta = s.delta;
+    p.refine.gamma = s.gamma;
+    return p;
+}
+
+flow_dis::Shape shape_of(const GreyFrame& from, const GreyFrame& to, const Settings& settings) {
+    flow_dis::Params params = params_of(settings);
+    params.from = from.size;
+    params.to = to.size;
+    params.from_pixel = from.pixel;
+    params.to_pixel = to.pixel;
+    params.from_float = from.is_float;
+    params.to_float = to.is_float;
+    return flow_dis::infer(params);
+}
+
+py::array flow_dense(const py::object& prev, const py::object& next, std::int64_t finest, std::int64_t stride,
+                     std::int64_t iterations, std::int64_t refinements, std::int64_t sweeps, double alpha, double delta,
+                     double gamma, double white, const std::optional<py::object>& out) {
+    const GreyFrame from(prev, "prev"), to(next, "next");
+    const flow_dis::Shape shape =
+        shape_of(from, to, {finest, stride, iterations, refinements, sweeps, alpha, delta, gamma, white});
+    py::array_t<float> flow =
+        output_array<float>(out, {shape.height, shape.width, 2}, {{"prev", from.owner}, {"next", to.owner}});
+    float* y = flow.mutable_data();
+    const py::gil_scoped_release released;
+    from.require_sound("prev", white);
+    to.require_sound("next", white);
+    flow_dis::Plan(shape, chosen_threads()).run({from.pixels, from.row}, {to.pixels, to.row}, y);
+    return flow;
+}
+
+py::array flow_refine_call(const py::object& prev, const py::object& next, const py::object& flow, std::int64_t refinements,
+                           std::int64_t sweeps, double alpha, double delta, double gamma, double white,
+                           const std::optional<py::object>& out) {
+    const GreyFrame from(prev, "prev"), to(next, "next");
+    py::array flow_owner;
+    const float* known = dense_in<float>(flow, "flow", 3, 3, flow_owner);
+    flow_dis::Shape shape = shape_of(from, to,
+                                     {.finest = 0,
+                                      .refinements = refinements,
+                                      .sweeps = sweeps,
+                                      .alpha = alpha,
+                                      .delta = delta,
+                                      .gamma = gamma,
+                                      .white = white});
+    shape.coarsest = 0;
+    require(flow_owner.shape(0) == shape.height && flow_owner.shape(1) == shape.width && flow_owner.shape(2) == 2,
+            "flow must have the shape [", shape.height, ", ", shape.width, ", 2], has ", shape_text(flow_owner));
+    py::array_t<float> refined = output_array<float>(out, {shape.height, shape.width, 2},
+                                                     {{"prev", from.owner}, {"next", to.owner}, {"flow", flow_owner, true}});
+    float* y = refined.mutable_data();
+    const py::gil_scoped_release released;
+    from.require_sound("prev", white);
+    to.require_sound("next", white);
+    require(within(known, 2 * std::int64_t(shape.width), shape.height, 2 * std::int64_t(shape.width), furthest),
+            "flow must be finite and within ", furthest, " pixels");
+    flow_dis::Plan(shape, chosen_threads()).improve({from.pixels, from.row}, {to.pixels, to.row}, known, y);
+    return refined;
+}
+
+// (operations, bytes read, bytes written) of a call, as cost() says.
+py::tuple flow_dense_cost(std::int64_t height, std::int64_t width, bool is_float, std::int64_t finest, std::int64_t stride,
+                          std::int64_t iterations, std::int64_t refinements, std::int64_t sweeps) {
+    flow_dis::Params params = params_of({finest, stride, iterations, refinements, sweeps});
+    params.from = params.to = {height, width};
+    params.from_float = params.to_float = is_float;
+    const Cost c = flow_dis::cost(flow_dis::infer(params));
+    return py::make_tuple(c.flops, c.bytes_read, c.bytes_written);
+}
+
+} // namespace
+
+void bind_flow_dense(py::module_& m) {
+    m.def("flow_dense", &flow_dense, py::arg("prev"), py::arg("next"), py::arg("finest"), py::arg("stride"),
+          py::arg("iterations"), py::arg("refinements"), py::arg("sweeps"), py::arg("alpha"), py::arg("delta"), py::arg("gamma"),
+          py::arg("white"), py::arg("out") = py::none());
+    m.def("flow_refine", &flow_refine_call, py::arg("prev"), py::arg("next"), py::arg("flow"), py::arg("refinements"),
+          py::arg("sweeps"), py::arg("alpha"), py::arg("delta"), py::arg("gamma"), py::arg("white"), py::arg("out") = py::none());
+    m.def("flow_dense_cost", &flow_dense_cost, py::arg("height"), py::arg("width"), py::arg("is_float"), py::arg("finest"),
+          py::arg("stride"), py::arg("iterations"), py::arg("refinements"), py::arg("sweeps"));
+}
+
+} // namespace fk

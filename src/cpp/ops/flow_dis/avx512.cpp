@@ -1,0 +1,3 @@
+#include "simd/lanes.hpp"
+
+#include "ops/flow_dis/steps.inl.hpp"

@@ -1,0 +1,3 @@
+#include "simd/vec.hpp"
+
+#include "ops/flow_hs/rows.inl.hpp"

@@ -1,0 +1,3 @@
+#include "simd/lanes.hpp"
+
+#include "ops/flow_refine/rows.inl.hpp"

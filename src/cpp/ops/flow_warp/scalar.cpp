@@ -1,0 +1,3 @@
+#include "simd/lanes.hpp"
+
+#include "ops/flow_warp/sample.inl.hpp"
