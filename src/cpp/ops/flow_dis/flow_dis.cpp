@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <mutex>
 
 #include "base/threads.hpp"
 #include "ops/split.hpp"
@@ -59,14 +61,61 @@ struct Plan::Level {
     const float *from, *to; // pixel (0, 0)
 };
 
+namespace {
+// Memory of a call, kept for the next one: to have 33 MB cleared by the system for each pair of 1280 x 720 frames takes a fifth
+// of a call. What stands in it matters to nobody, but it is finite: kernels read places behind the ends of rows.
+struct Buffers {
+    std::int64_t floats = 0, bytes_per_thread = 0;
+    int threads = 0;
+    Tensor<float> planes;
+    Scratch scratch;
+};
+
+class Kept {
+  public:
+    std::unique_ptr<Buffers> take(std::int64_t floats, const ScratchBooking& booking, int threads) {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (idle_ != nullptr && idle_->floats >= floats && idle_->bytes_per_thread >= booking.bytes_per_thread &&
+                idle_->threads >= threads) {
+                return std::move(idle_);
+            }
+        }
+        return std::make_unique<Buffers>(Buffers{.floats = floats,
+                                                 .bytes_per_thread = booking.bytes_per_thread,
+                                                 .threads = threads,
+                                                 .planes = Tensor<float>(floats),
+                                                 .scratch = Scratch(booking, threads)});
+    }
+    void give(std::unique_ptr<Buffers> buffers) {
+        if (buffers->floats * 4 + buffers->bytes_per_thread * buffers->threads <= most_kept) {
+            const std::scoped_lock lock(mutex_);
+            std::swap(idle_, buffers);
+        }
+    }
+
+  private:
+    static constexpr std::int64_t most_kept = std::int64_t{64} << 20;
+    std::mutex mutex_;
+    std::unique_ptr<Buffers> idle_;
+};
+Kept kept;
+} // namespace
+
 // All planes of a call. Flows are written in turn: what a step reads is what the one before wrote.
 struct Plan::Work {
-    Tensor<float> memory;
+    std::unique_ptr<Buffers> buffers;
     std::vector<float*> from, to; // pixel (0, 0) of each level
     flow_refine::Field flow[2];
     int at = 0; // flow[at] holds what was found last
     float *weights, *difference;
-    Scratch scratch;
+
+    [[nodiscard]] Scratch& scratch() const { return buffers->scratch; }
+    ~Work() {
+        if (buffers != nullptr) {
+            kept.give(std::move(buffers));
+        }
+    }
 };
 
 Shape infer(const Params& p) {
@@ -161,7 +210,7 @@ void Plan::build(const Frame& from, const Frame& to, Work& work) const {
                                       .scale = scale,
                                       .width = above.width,
                                       .y = row,
-                                      .line = work.scratch.slot<float>(slot)};
+                                      .line = work.scratch().slot<float>(slot)};
                         for (int i = 0; i < 5; ++i) {
                             leaf.rows[i] = source(dis_reflect(2 * y + i - 2, above.height));
                         }
@@ -243,7 +292,7 @@ void Plan::refine(int index, Work& work) const {
                                                                       .mean = work.weights,
                                                                       .difference = work.difference,
                                                                       .row = here.row},
-                                                                     work.scratch);
+                                                                     work.scratch());
         work.at = 1 - work.at;
     }
 }
@@ -266,7 +315,7 @@ void Plan::finish(const Work& work, float* flow) const {
                                                      .halvings = shape_.finest,
                                                      .width = shape_.width,
                                                      .coarse_width = found.width,
-                                                     .lines = const_cast<Work&>(work).scratch.slot<float>(slot),
+                                                     .lines = work.scratch().slot<float>(slot),
                                                      .y = flow + std::int64_t(y) * shape_.width * 2});
                        }
                    });
@@ -279,8 +328,13 @@ void Plan::book(Work& work) const {
     for (int l = first; l <= shape_.coarsest; ++l) {
         floats += 2 * plane_of(level(l).height, level(l).width);
     }
-    work.memory = Tensor<float>(floats);
-    float* next = work.memory.data();
+    ScratchBooking booking;
+    for (const flow_refine::Plan& plan : refine_) {
+        booking.book(plan.booking().bytes_per_thread);
+    }
+    booking.book(4 * (std::int64_t(shape_.width) + 6 * dis_border) * static_cast<std::int64_t>(sizeof(float)));
+    work.buffers = kept.take(floats, booking, threads_);
+    float* next = work.buffers->planes.data();
     const auto take = [&](const Level& l) {
         float* at = next + dis_border * l.row + dis_border;
         next += plane_of(l.height, l.width);
@@ -293,12 +347,6 @@ void Plan::book(Work& work) const {
     for (float** at : {&work.flow[0].u, &work.flow[0].v, &work.flow[1].u, &work.flow[1].v, &work.weights, &work.difference}) {
         *at = take(finest);
     }
-    ScratchBooking booking;
-    for (const flow_refine::Plan& plan : refine_) {
-        booking.book(plan.booking().bytes_per_thread);
-    }
-    booking.book(4 * (std::int64_t(shape_.width) + 6 * dis_border) * static_cast<std::int64_t>(sizeof(float)));
-    work.scratch = Scratch(booking, threads_);
 }
 
 void Plan::run(const Frame& from, const Frame& to, float* flow) const {
