@@ -85,7 +85,7 @@ def measure(name: str, pair: Pair, preset: str, threads: int, seconds: float) ->
 def print_row(row: dict) -> None:
     errors = f"{row['ferkern_error']:.4f}  {row['opencv_error']:.4f}" if "ferkern_error" in row else " " * 14
     times = "  ".join(f"{row[s + '_ms']:7.2f} ({row[s + '_least_ms']:.2f})" for s in ("ferkern", "opencv"))
-    print(  # noqa: T201
+    print(
         f"{row['pair']:17} {row['preset']:10} {row['threads']}  {errors}  {times}  {row['times_faster']:5.2f}",
         flush=True,
     )
@@ -101,8 +101,8 @@ def main() -> None:
     arguments = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))
     cpu = _core.cpu()
-    print(f"{cpu['brand']}; OpenCV {cv2.__version__}")  # noqa: T201
-    print("pair, preset, threads, error ferkern, OpenCV (px), ms ferkern (least), OpenCV (least), times faster")  # noqa: T201
+    print(f"{cpu['brand']}; OpenCV {cv2.__version__}")
+    print("pair, preset, threads, error ferkern, OpenCV (px), ms ferkern (least), OpenCV (least), times faster")
     table = []
     for name, pair in pairs(arguments.path, arguments.video).items():
         for threads in arguments.threads:
