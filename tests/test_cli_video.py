@@ -19,6 +19,7 @@ from command import ENVIRONMENT, ferkern, lines
 from ferkern import image, pictures
 from ferkern.cli.app import app
 from ferkern.video.tracks_read import read_tracks
+from test_examples import run
 from video_clips import frames, write
 
 pytestmark = pytest.mark.slow  # nothing here depends on the instruction set
@@ -154,3 +155,10 @@ def test_interrupted(tmp_path: Path) -> None:
     assert 20 <= len(records) < 1000
     with av.open(str(out)) as container:
         assert len(list(container.decode(video=0))) >= len(records)
+
+
+def test_example(clip: Path) -> None:
+    """examples/smiles.py, as its docstring says."""
+    said = run("smiles.py", clip)
+    assert "face 0 smiles; light 0." in said
+    assert " frames watched, " in said
