@@ -3,7 +3,8 @@
 ``python benchmarks/peers/functions.py [--threads 1 2] [--seconds 1] [--json OUT]``
 
 The convolutions, depthwise convolutions and poolings of `cases.LAYERS`, the same arrays for both sides, which take
-turns, pinned to as many processors as threads; the median of each. Packing of weights, layouts and results is in the time.
+turns, pinned to as many processors as threads; the median of each. Packing of weights, layouts and results is in the
+time.
 """
 
 from __future__ import annotations

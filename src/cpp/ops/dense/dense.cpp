@@ -7,6 +7,7 @@
 
 #include "base/threads.hpp"
 #include "ops/dims.hpp"
+#include "ops/reorder/reorder.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -90,26 +91,27 @@ void Plan::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
     const int block = row_->block;
     const std::int64_t size = round_up(s.out, block) * s.in;
-    weights_ = Tensor<float>(s.bfloat16 ? 0 : size);
-    weights16_ = Tensor<std::uint16_t>(s.bfloat16 ? size : 0);
+    weights_ = Tensor<float>::unset(s.bfloat16 ? 0 : size);
+    weights16_ = Tensor<std::uint16_t>::unset(s.bfloat16 ? size : 0);
     bias_ = Tensor<float>(round_up(s.out, block));
-    std::int64_t to = 0;
-    for (int o0 = 0; o0 < s.out; o0 += dense_group * block) {
-        const int outputs = std::min(dense_group * block, s.out - o0);
-        const std::int64_t width = round_up(outputs, block);
-        for (int o = 0; o < outputs; ++o) {
-            const float* from = w + std::int64_t(o0 + o) * s.in;
-            for (int i = 0; i < s.in; ++i) {
-                if (s.bfloat16) {
-                    weights16_[to + i * width + o] =
-                        static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bfloat16(from[i])) >> 16);
-                } else {
-                    weights_[to + i * width + o] = from[i];
-                }
-            }
+    const int threads = threads_for(8 * size, bytes_worth_a_thread, threads_);
+    parallel_for(static_cast<int>(ceil_div(s.out, block)), threads, [&](int vector, int) {
+        const std::int64_t first = std::int64_t(vector) * block; // output
+        const std::int64_t group = first / (dense_group * block) * (dense_group * block);
+        const std::int64_t width = round_up(std::min<std::int64_t>(dense_group * block, s.out - group), block);
+        const std::int64_t at = group * s.in + first - group;
+        const int outputs = static_cast<int>(std::min<std::int64_t>(block, s.out - first));
+        if (!s.bfloat16) {
+            reorder::side_by_side(w + first * s.in, s.in, outputs, s.in, block, weights_.data() + at, width);
+            return;
         }
-        to += width * s.in;
-    }
+        Tensor<float> lanes = Tensor<float>::unset(std::int64_t(s.in) * block);
+        reorder::side_by_side(w + first * s.in, s.in, outputs, s.in, block, lanes.data(), block);
+        for (std::int64_t i = 0; i < lanes.size(); ++i) {
+            const auto bits = std::bit_cast<std::uint32_t>(round_bfloat16(lanes[i]));
+            weights16_[at + i / block * width + i % block] = static_cast<std::uint16_t>(bits >> 16);
+        }
+    });
     if (bias != nullptr) {
         std::copy(bias, bias + s.out, bias_.data());
     }

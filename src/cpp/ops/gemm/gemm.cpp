@@ -2,6 +2,7 @@
 
 #include "base/threads.hpp"
 #include "ops/dims.hpp"
+#include "ops/reorder/reorder.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -46,26 +47,26 @@ Cost cost(const Shape& s) {
 }
 
 Plan::Plan(const Shape& shape, const float* b, std::int64_t ldb, bool transposed, const float* bias, int threads)
-    : shape_(shape), row_(&choose_row("gemm", rows, shape)), threads_(threads), panels_(round_up(shape.n, row_->block) * shape.k),
-      bias_(round_up(shape.n, row_->block)) {
+    : shape_(shape), row_(&choose_row("gemm", rows, shape)), threads_(threads),
+      panels_(Tensor<float>::unset(round_up(shape.n, row_->block) * shape.k)), bias_(round_up(shape.n, row_->block)) {
     const int width = row_->block;
-    for (int j0 = 0; j0 < shape.n; j0 += width) {
-        const int columns = std::min(width, shape.n - j0);
-        float* to = panels_.data() + std::int64_t(j0) * shape.k;
+    const int lanes = std::max(1, width / 2);
+    const int sharing = threads_for(8 * panels_.size(), bytes_worth_a_thread, threads);
+    parallel_for(static_cast<int>(ceil_div(shape.n, width)), sharing, [&](int panel, int) {
+        const int first = panel * width;
+        const int columns = std::min(width, shape.n - first);
+        float* to = panels_.data() + std::int64_t(first) * shape.k;
         // Along b's rows as they stand, whichever way they run.
-        if (transposed) {
-            for (int j = 0; j < columns; ++j) {
-                const float* from = b + (j0 + j) * ldb;
-                for (int p = 0; p < shape.k; ++p) {
-                    to[std::int64_t(p) * width + j] = from[p];
-                }
+        if (!transposed) {
+            for (std::int64_t p = 0; p < shape.k; ++p) {
+                std::fill_n(std::copy_n(b + p * ldb + first, columns, to + p * width), width - columns, 0.0F);
             }
-        } else {
-            for (int p = 0; p < shape.k; ++p) {
-                std::copy_n(b + p * ldb + j0, columns, to + std::int64_t(p) * width);
-            }
+            return;
         }
-    }
+        for (int j = 0; j < width; j += lanes) {
+            reorder::side_by_side(b + (first + j) * ldb, ldb, std::clamp(columns - j, 0, lanes), shape.k, lanes, to + j, width);
+        }
+    });
     if (bias != nullptr) {
         std::copy(bias, bias + shape.n, bias_.data());
     }

@@ -10,7 +10,7 @@ struct ReorderLeaf {
     const float* x;
     float* y;
     int64_t pixels, plane, step;
-    int channels; // of the block that there are, 1..B
+    int channels; // of the block that there are, 0..B
     int block;    // B
 };
 
