@@ -7,9 +7,6 @@
 namespace fk::svd {
 
 namespace {
-// Numbers are so large in the lanes that products of four, of the smallest share, still can be told from zero.
-template <class T> constexpr int raised = std::is_same_v<T, float> ? 12 : 100;
-
 // As many matrices as there are lanes, the tall way round.
 template <class T> class Lanes {
   public:

@@ -29,6 +29,9 @@ inline constexpr int most_sweeps = 30; // five to ten is what happens
 // Squared norms apart by more than this: the small column's rounding errors are no longer small beside it.
 template <class T> inline constexpr T smallest_share = std::is_same_v<T, float> ? T(1e-16) : T(1e-100);
 
+// Numbers of magnitude 1 are so large then that products of four, of the smallest share, still can be told from zero.
+template <class T> inline constexpr int raised = std::is_same_v<T, float> ? 12 : 100;
+
 template <class T> T orthogonal_enough(std::int64_t rows) {
     return std::sqrt(static_cast<T>(rows)) * std::numeric_limits<T>::epsilon();
 }

@@ -41,13 +41,13 @@ template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, boo
     tournament.play(static_cast<std::int32_t>(n));
     // The rows are orthogonalised: after a QR factorisation they are sorted by norm more or less, and sweeps are fewer.
     Matrix<T> x(n, n);
-    copy_scaled<T, T>({a.data, a.ld, 1}, {x.view.data, 1, x.view.ld}, n, n, T(1));
+    copy_scaled<T, T>({a.data, a.ld, 1}, {x.view.data, 1, x.view.ld}, n, n, std::ldexp(T(1), raised<T>));
     Matrix<T> rotations(n, vectors ? n : 0);
     for (std::int64_t j = 0; j < rotations.view.columns; ++j) {
         rotations.view.at(j, j) = 1;
     }
-    std::vector<double> squares(static_cast<std::size_t>(n));
-    std::vector<double> work(5 * static_cast<std::size_t>(tournament.half + svd_pad));
+    std::vector<T> squares(static_cast<std::size_t>(n));
+    std::vector<T> work(5 * static_cast<std::size_t>(tournament.half + svd_pad));
     const bool converged = worker.steps->jacobi({.x = x.view.data,
                                                  .v = vectors ? rotations.view.data : nullptr,
                                                  .ld = x.view.ld,
@@ -60,13 +60,13 @@ template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, boo
                                                  .tolerance = orthogonal_enough<T>(n),
                                                  .most_sweeps = most_sweeps});
     const auto [least, most] = std::minmax_element(squares.begin(), squares.end());
-    if (!converged || !(*least > static_cast<double>(smallest_share<T>) * *most)) {
+    if (!converged || !(*least > smallest_share<T> * *most)) {
         return false;
     }
     result.method = "jacobi";
     for (std::int64_t j = 0; j < n; ++j) {
-        const double s = std::sqrt(squares[static_cast<std::size_t>(j)]);
-        result.s.push_back(s);
+        const double s = std::sqrt(static_cast<double>(squares[static_cast<std::size_t>(j)]));
+        result.s.push_back(std::ldexp(s, -raised<T>));
         const T inverse = static_cast<T>(1 / s);
         for (std::int64_t i = 0; vectors && i < n; ++i) {
             x.view.at(i, j) *= inverse;

@@ -80,14 +80,15 @@ template <class T> struct SvdLaneCopy {
     T* lanes;
 };
 
-// One-sided Jacobi on one matrix: x and v by columns, ld a multiple of svd_pad and zero beyond the rows.
+// One-sided Jacobi on one matrix: x and v by columns, ld a multiple of svd_pad and zero beyond the rows; numbers of x so large
+// that products of four neither vanish nor overflow.
 template <class T> struct SvdColumns {
     T* x;
     T* v;
     int64_t ld;
     int32_t n;
-    double* squares;      // [n]
-    double* work;         // [5 (half + svd_pad)], its padding finite
+    T* squares;           // [n]
+    T* work;              // [5 (half + svd_pad)], its padding finite
     const int32_t* pairs; // [rounds][2][half]: the pairs of a round share no column
     int32_t rounds, half;
     T tolerance;

@@ -180,9 +180,7 @@ template <class T> bool jacobi(const SvdColumns<T>& j) {
         }
     }
     for (int k = 0; k < j.n; ++k) {
-        T square = 0;
-        dots(j.x + k * j.ld, j.ld, j.n, 1, j.x + k * j.ld, &square);
-        j.squares[k] = static_cast<double>(square);
+        dots(j.x + k * j.ld, j.ld, j.n, 1, j.x + k * j.ld, j.squares + k);
     }
     return !turned;
 }
