@@ -55,3 +55,25 @@ def test_pyramid(benchmark) -> None:
     assert level.shape == (90, 160)
     assert abs(int(image.resize(FRAMES[0], (1, 1))[0, 0]) - level.mean()) < 2
     benchmark.extra_info.update(kernel=last_kernel(), threads=1, cpu=_core.cpu()["brand"])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("preset", flow.PRESETS)
+def test_dense(benchmark, preset: str, threads: int) -> None:
+    """A whole call: levels, search, refinement, interpolation."""
+    inner = flow.dense(*FRAMES, preset)[40:-40, 40:-40]
+    assert np.linalg.norm(inner - np.float32([-5, 3]), axis=2).mean() < {"ultrafast": 0.2}.get(preset, 0.1)
+    with config(threads=threads):
+        benchmark(flow.dense, *FRAMES, preset)
+    known = flow.PRESETS[preset]
+    flops, read, written = _core.flow_dense_cost(
+        720, 1280, False, known.finest, known.stride, known.iterations, known.refinements, known.sweeps
+    )
+    benchmark.extra_info.update(
+        kernel=last_kernel(),
+        threads=threads,
+        flops=flops,
+        bytes_read=read,
+        bytes_written=written,
+        cpu=_core.cpu()["brand"],
+    )

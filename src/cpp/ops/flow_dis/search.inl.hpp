@@ -1,9 +1,10 @@
 // Inverse search of a row of patches.
 //
-// A patch stands in registers while it is moved: eight rows of pixels and of both gradients, the gradients less their
-// means, so that their products with the differences need no mean of those. An evaluation is nine rows of two loads, 24 + 16
-// operations for the bilinear differences and 8 x 4 for the sums; its chain through position, loads and sums is longer than
-// its work, so ZMM registers hold two patches, from the left and the right half of the row, which hide each other's waiting.
+// Several patches, from parts of the row that lie apart, are moved together: an evaluation's chain from position through loads,
+// differences and sums to the next position (some 150 cycles) is three times its work, and they hide each other's waiting.
+// Their pixels and both gradients stay in registers or in the first-level cache; gradients are less their means, so that their
+// products with the differences need no mean of those. An evaluation is nine rows of two loads, for each vector 18 operations
+// across, 24 down and 32 for the sums. Two patches in ZMM registers alone: 185 cycles an evaluation.
 #pragma once
 
 #include "ops/flow_dis/pair.inl.hpp"
@@ -122,17 +123,16 @@ FK_INLINE void evaluate(const DisSearch& a, const Patches& p, const Places& q, S
 FK_INLINE void spread(const DisSearch& a, const Patches& p, const int* x, const float* u, const float* v, int count) {
     float *to_u[together], *to_v[together], *to[together];
     for (int k = 0; k < together; ++k) {
-        const bool there = k < count;
-        to_u[k] = there ? a.sum_u + x[k] : nullptr;
-        to_v[k] = there ? a.sum_v + x[k] : nullptr;
-        to[k] = there ? a.sum + x[k] : nullptr;
+        to_u[k] = a.sum_u + x[k];
+        to_v[k] = a.sum_v + x[k];
+        to[k] = a.sum + x[k];
     }
     const px along = each(u), down = each(v);
     differences(a, p, places(a, x, u, v), [&](int r, px d) {
         const px weight = reciprocal(max(abs(d), all(1)));
-        add_px(to_u, r * a.sum_row, weight * along);
-        add_px(to_v, r * a.sum_row, weight * down);
-        add_px(to, r * a.sum_row, weight);
+        add_px(to_u, r * a.sum_row, weight * along, count);
+        add_px(to_v, r * a.sum_row, weight * down, count);
+        add_px(to, r * a.sum_row, weight, count);
     });
 }
 
@@ -196,7 +196,7 @@ void search_row(const DisSearch& a) {
     const int apart = (a.patches + together - 1) / together;
     for (int i = 0; i < apart; ++i) {
         int x[together];
-        int count = 0;
+        int count = 0; // the first so many are there: only the last ones may be missing
         for (int k = 0; k < together; ++k) {
             const bool there = i + k * apart < a.patches;
             x[k] = (there ? i + k * apart : i) * a.stride;
