@@ -107,6 +107,20 @@ def test_same_bits_for_every_number_of_threads(row):
             np.testing.assert_array_equal(results[0], other)
 
 
+def test_a_call_does_not_see_what_the_one_before_left_behind(rng):
+    """A call's memory is kept for the next one, of whatever size."""
+    shapes = [(61, 83), (17, 200), (90, 33), (8, 9), (128, 96)]
+    pairs = [[rng.uniform(-s, s, shape).astype(np.float32) for _ in range(2)] for shape in shapes for s in (65000, 100)]
+    runs = []
+    for order in (range(10), reversed(range(10)), (3, 7, 1, 9, 5, 0, 8, 2, 6, 4)):
+        found = {k: [flow.dense(*pairs[k], preset) for preset in PRESETS] for k in order}
+        runs.append(found)
+    for other in runs[1:]:
+        for k, fields in runs[0].items():
+            for mine, its in zip(fields, other[k], strict=True):
+                np.testing.assert_array_equal(mine, its)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_frames_are_read_as_they_stand(rng, guarded, dtype):
     a, b = moved(rng, 70, 101, dtype)
