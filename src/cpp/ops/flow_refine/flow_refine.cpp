@@ -34,6 +34,7 @@ constexpr float zeta = 0.1F;
 constexpr float hold = 1e-3F;
 
 constexpr int arrays_of_parity = 9; // of RefineRow
+constexpr int array_across = 7;     // among them
 constexpr std::int64_t pad = 16;    // floats before each half row; the places just before it stay 0
 constexpr double system_flops = 150;
 constexpr double sweep_flops = 21;
@@ -49,13 +50,16 @@ void require_weight(const char* name, double value, bool zero) {
 class Window {
   public:
     Window(float* memory, int count, std::int64_t half) : memory_(memory), count_(count), half_(half) {}
+    [[nodiscard]] float* half(int y, int array, int parity) const {
+        return memory_ + ((y % count_ * arrays_of_parity + array) * 2 + parity) * half_ + pad;
+    }
     [[nodiscard]] RefineRow row(int y) const {
-        float* at = memory_ + (y % count_) * 2 * arrays_of_parity * half_ + pad;
         RefineRow r{};
+        int i = 0;
         for (float** array : {r.u, r.v, r.m11, r.m12, r.m22, r.b1, r.b2, r.across, r.down}) {
-            array[0] = at;
-            array[1] = at + half_;
-            at += 2 * half_;
+            array[0] = half(y, i, 0);
+            array[1] = half(y, i, 1);
+            ++i;
         }
         return r;
     }
@@ -109,7 +113,7 @@ void Plan::sweep_band(const Step& step, int begin, int end, float* memory) const
     float* zeros = smoothness + 2 * line_;
     std::fill_n(zeros, half_, 0.0F);
     for (int i = 0; i < window_rows(shape_.sweeps); ++i) {
-        window.row(i).across[1][-1] = 0; // what stands left of the picture has no weight
+        *(window.half(i, array_across, 1) - 1) = 0; // what stands left of the picture has no weight
     }
     const auto line = [&](const float* plane, int y) { return plane + std::clamp(y, 0, height - 1) * step.row; };
     const auto smooth = [&](int y) {
