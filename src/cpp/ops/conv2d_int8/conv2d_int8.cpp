@@ -52,8 +52,9 @@ Shape infer(const conv2d::Params& p) {
 
 Cost cost(const Shape& s) {
     const double outputs = double(s.n) * s.oc * s.oh * s.ow;
-    const double weights = double(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
-    return {.flops = 2 * outputs * (s.ic / s.groups) * s.kh * s.kw,
+    const int channels = s.ic / s.groups; // of a filter; the groups share them evenly
+    const double weights = double(s.oc) * channels * s.kh * s.kw;
+    return {.flops = 2 * outputs * channels * s.kh * s.kw,
             .bytes_read = double(s.n) * s.ic * s.ih * s.iw + weights + 12.0 * s.oc,
             .bytes_written = outputs,
             .weight_bytes = weights + 12.0 * s.oc};

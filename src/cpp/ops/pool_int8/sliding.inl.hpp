@@ -42,8 +42,8 @@ FK_INLINE void mean(const PoolInt8Leaf& a, const uint8_t* x, int64_t rows, int64
     const int64_t cells = rows * columns;
     const int64_t count = a.count_include_pad != 0 ? static_cast<int64_t>(a.kh) * a.kw : cells;
     int32_t zeros[16];
-    for (int c = 0; c < 16; ++c) {
-        zeros[c] = -static_cast<int32_t>(cells) * a.x_zero;
+    for (int32_t& zero : zeros) {
+        zero = -static_cast<int32_t>(cells) * a.x_zero;
     }
     const floats16 scaled = to_floats(sum + load_lanes(zeros)) * splat16(a.ratio / static_cast<float>(count));
     store_bytes(y, clip(scaled + splat16(a.y_zero), splat16(0.0F), splat16(255.0F)));

@@ -12,7 +12,7 @@ constexpr double most_condition = 1e5;
 constexpr double good_condition = 8;
 // Up to here A^T A may be summed in float32: its errors count with the square of the condition number.
 constexpr double quick_condition = 4;
-constexpr std::int64_t group_rows = 2048;
+constexpr std::int64_t group_rows = 1024; // ten groups of 10,000 rows, so that two threads share them evenly
 constexpr std::int64_t most_groups = 16;
 
 // Lower halves, into the first.

@@ -86,9 +86,8 @@ template <class T> struct Held<T, 0> {
     int rows;
 
     void dots(const T* q, V (&to)[twins]) const __attribute__((always_inline)) {
-        FK_UNROLL
-        for (int h = 0; h < twins; ++h) {
-            to[h] = splat(T(0));
+        for (V& sum : to) {
+            sum = splat(T(0));
         }
         for (int i = 0; i < rows; ++i) {
             FK_UNROLL

@@ -2,16 +2,14 @@
 //
 // Which way (G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th ed., chapter 8 and section 10.4):
 //   gram          float32, many more rows than columns: A^T A in float64 = R^T R; R = X diag(s) V^T; U = A (R^-1 X), and once
-//   more
-//                 for orthogonality where the condition number asks for it (Y. Yamamoto et al., "Roundoff error analysis of the
-//                 CholeskyQR2 algorithm", 2015). Left for qr where the condition number is past what float32 tells from zero.
+//                 more for orthogonality where the condition number asks for it (Y. Yamamoto et al., "Roundoff error analysis of
+//                 the CholeskyQR2 algorithm", 2015). Left for qr where it is past what float32 tells from zero.
 //   qr            A = Q R by Householder reflections in blocks (R. Schreiber, C. Van Loan, 1989), of many rows as a tree of
-//   pieces
-//                 that fit the cache (J. Demmel et al., "Communication-optimal parallel and sequential QR", 2012); then R.
+//                 pieces that fit the cache (J. Demmel et al., "Communication-optimal parallel and sequential QR", 2012); then R.
 //   jacobi        small squares: one-sided rotations (M. R. Hestenes, 1958); batches of small matrices one in each vector lane.
-//   bidiagonal    Householder from both sides in panels (J. Dongarra, D. Sorensen, S. Hammarling, 1989), then implicit QR (J.
-//   Demmel,
-//                 W. Kahan, "Accurate singular values of bidiagonal matrices", 1990).
+//   bidiagonal    Householder from both sides in panels (J. Dongarra, D. Sorensen, S. Hammarling, 1989), then divide and conquer
+//                 (M. Gu, S. Eisenstat, 1995); values alone by implicit QR (J. Demmel, W. Kahan, "Accurate singular values of
+//                 bidiagonal matrices", 1990).
 //   randomized    k of them from a random subspace (N. Halko, P. G. Martinsson, J. A. Tropp, 2011).
 //
 // The work is done on the tall way round; a wide matrix is read as its transpose. Signs: the entry of largest magnitude (the

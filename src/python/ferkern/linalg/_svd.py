@@ -116,17 +116,19 @@ def svd(
     method
         ``"auto"``, or
 
-        - ``"gram"`` (float32; ``"auto"`` where one side is twice the other or more): a^T a in float64, its Cholesky
-          factor, and u by products with a, once more orthogonalised where the condition number asks for it (Yamamoto,
-          Nakatsukasa, Yanagisawa, Fukaya, "Roundoff error analysis of the CholeskyQR2 algorithm", ETNA 44, 2015). Past
-          a condition number of about 1e5 ``"auto"`` turns to ``"qr"``, and ``"gram"`` itself is an error.
+        - ``"gram"`` (float32; ``"auto"`` where one side is twice the other or more): a^T a in float64 (from float32
+          sums up to a condition number of 4), its Cholesky factor, and u by products with a, once more orthogonalised
+          where the condition number asks for it (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya, "Roundoff error analysis of
+          the CholeskyQR2 algorithm", ETNA 44, 2015). Past a condition number of about 1e5 ``"auto"`` turns to ``"qr"``,
+          and ``"gram"`` itself is an error.
         - ``"qr"``: Householder reflections in blocks, many rows as a tree of pieces (Demmel, Grigori, Hoemmen, Langou,
           "Communication-optimal parallel and sequential QR and LU factorizations", SISC 34, 2012); then the triangle.
         - ``"jacobi"``: one-sided rotations (Hestenes, "Inversion of matrices by biorthogonalization", 1958); for small
           matrices, in a batch one matrix in each vector lane. Where a singular value is next to nothing beside
           another, ``"bidiagonal"`` takes over.
-        - ``"bidiagonal"``: Householder from both sides in panels (Dongarra, Sorensen, Hammarling, 1989) and implicit QR
-          (Demmel, Kahan, "Accurate singular values of bidiagonal matrices", 1990).
+        - ``"bidiagonal"``: Householder from both sides in panels (Dongarra, Sorensen, Hammarling, 1989), then divide
+          and conquer (Gu, Eisenstat, "A divide-and-conquer algorithm for the bidiagonal SVD", SIMAX 16, 1995); values
+          alone by implicit QR (Demmel, Kahan, "Accurate singular values of bidiagonal matrices", 1990).
         - ``"randomized"``: `k` of them from a random subspace (Halko, Martinsson, Tropp, "Finding structure with
           randomness", SIAM Review 53, 2011, algorithm 4.4).
     oversample, iterations, seed
