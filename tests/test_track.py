@@ -93,6 +93,41 @@ def test_an_expression_is_followed(tracker, eileen, rng):
     assert np.abs(moved[36:48]).mean() < 2  # eyes
 
 
+class Mistaken:
+    """Landmark trees that put the chin lower, by `far` pixels of the view, in the calls that are named."""
+
+    def __init__(self, model: LandmarkModel, far: float, calls: range):
+        self.model, self.far, self.calls, self.asked = model, far, calls, 0
+
+    def __call__(self, gray, boxes):
+        points = self.model(gray, boxes)
+        points[:, 6:11, 1] += self.far if self.asked in self.calls else 0
+        self.asked += 1
+        return points
+
+
+@pytest.mark.parametrize(("errors", "frames"), [(2.4, 1), (2.4, 2), (1.6, 10)])
+def test_trees_that_err_for_a_moment_move_no_point(models, grace, rng, errors, frames):
+    """The picture is as it was: one frame's answer, or some frames' a little off, is no evidence of a change."""
+    model = Mistaken(models[1], errors * 4.9, range(13, 13 + frames))  # 4.9: their own error at the jaw
+    clean = grace.drawn(background(), 180, 135, 150)
+    found = follow(FaceTracker(models[0], model), (noisy(clean, rng) for _ in range(30)))
+    away = [np.linalg.norm(face.raw_landmarks - found[0][0].raw_landmarks, axis=1) for (face,) in found]
+    assert model.asked > 30  # the calls did reach the frames
+    assert np.max(away) < 1.0
+
+
+def test_trees_that_stay_far_off_are_believed(models, grace, rng):
+    model = Mistaken(models[1], 2.4 * 4.9, range(13, 1000))
+    clean = grace.drawn(background(), 180, 135, 150)
+    found = follow(FaceTracker(models[0], model), (noisy(clean, rng) for _ in range(30)))
+    moved = found[-1][0].raw_landmarks - found[0][0].raw_landmarks
+    scale = 150 / 119  # of the view's pixels
+    assert moved[6:11, 1].mean() > 1.2 * 4.9 * scale  # within the trees' error of their new place
+    assert np.linalg.norm(np.delete(moved, range(6, 11), axis=0), axis=1).max() < 1.5
+    assert any(face.state == "corrected" for (face,) in found)
+
+
 def test_a_face_that_is_gone_comes_back(tracker, grace, rng):
     with_face, without = grace.drawn(background(), 170, 135, 130), background()
     frames = [with_face] * 4 + [without] * 5 + [with_face] * 3 + [without] * 40 + [with_face] * 3

@@ -11,10 +11,13 @@ Four sources say where its landmarks are, and each is used for what it is good a
    has opened matches no closed one: there the flow is left alone. A face that turns or changes so much that few points
    match gives a new reference; up to four are kept and the one most like the view is used, so a head that turns back
    meets its first one.
-3. *The trees* look at every view. They neither drift nor lag but err, by a share of the face that is the same from
-   frame to frame and differs from face to face. So a point is left where it is until it is further from the trees'
-   than their own error (`_TREES_ERROR`), and is then drawn to theirs until it is within half of it, in the reference
-   too, which would else draw it back.
+3. *The trees* look at every view. They neither drift nor lag but err: by a share of the face that differs from face to
+   face, and by a third of it more or less from second to second, as size, turn and light change. So a point is left
+   where it is until it is further from the trees' than their own error (`_TREES_ERROR`), on the mean of some frames:
+   few for a point that only the flow has carried of late, many for one that the reference holds, since where the
+   picture is as it was, the trees have nothing new to say. The former is then drawn to theirs until it is within half
+   their error; the latter only back to their error, in the reference too, which would else draw it back. A single
+   frame's answer, however far off, moves nothing.
 4. *The pose* is the similarity that lays the reference's landmarks over the present ones. The one-euro filter smooths
    the landmarks in the view, where a moving head stands still: it takes the trembling and lets no moving face lag.
 """
@@ -35,6 +38,7 @@ __all__ = ["Followed", "Start", "State"]
 
 Complex = NDArray[np.complex128]
 Bools = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 State = Literal["detected", "tracked", "corrected"]
 
@@ -48,7 +52,9 @@ _BACK = 0.01  # of the face's side, and at least 0.5 pixels: how far from its st
 _AGREED = 0.4  # of the points must agree with the common motion
 _LOCK = 5.0  # pixels of the view: a landmark of the reference this far from the flow's is another thing
 _HELD, _DRAWN = 0.7, 0.3  # share of the way to the reference, and to the trees, that a point is drawn in a frame
-_AVERAGED, _SUDDEN = 0.2, 2.0  # share of a frame in the mean; times the trees' error: more is believed at once
+_AVERAGED, _AVERAGED_HELD = 0.2, 0.02  # share of a frame in the mean; for points that the reference holds
+_NEAR, _NEAR_HELD = 0.5, 0.95  # times the trees' error: where a point is near enough, and one that is held
+_SUDDEN, _CONFIRMED = 2.0, 3  # times the trees' error, in so many frames on end: believed without a mean
 _MATCHED, _PATIENCE, _KEPT = 0.35, 5, 4  # points that match; frames without, until a new reference; references
 _ASTRAY = 2.5  # times the trees' error: points that lie so far from the trees', half of them, are on no face
 _LIKE = 0.4  # least likeness with any reference; unlike faces have 0.67 at most in 99 of 100
@@ -80,6 +86,8 @@ class Followed:
     state: State = "detected"
     drawn: Bools = field(default_factory=lambda: np.zeros(68, np.bool_))  # towards the trees
     apart: Complex = field(default_factory=lambda: np.zeros(68, np.complex128))  # trees less points, mean of late
+    adrift: Counts = field(default_factory=lambda: np.zeros(68, np.int64))  # frames since the reference held it
+    sudden: Counts = field(default_factory=lambda: np.zeros(68, np.int64))  # frames that the trees have been far off
     unmatched: int = 0
     agreement: float = 1.0
     likeness: float = 1.0
@@ -94,6 +102,8 @@ class Followed:
         self.points = start.pose(start.points)
         self.drawn[:] = False
         self.apart[:] = 0
+        self.adrift[:] = 0
+        self.sudden[:] = 0
         self.unmatched = 0
         self.state, self.agreement, self.likeness = "detected", 1.0, 1.0
         self.filter.reset()
@@ -133,7 +143,7 @@ class Followed:
         if trees is not None:
             if np.median(np.abs(trees - points) / _TREES_ERROR) > _ASTRAY:
                 return False
-            correction = self._correction(trees - points)
+            correction = self._correction(trees - points, found)
             points = points + correction
             reference.shift(np.where(found, correction, 0))
         self.state = "corrected" if self.drawn.any() else "tracked"
@@ -146,13 +156,19 @@ class Followed:
         self._finish(points, time)
         return True
 
-    def _correction(self, apart: Complex) -> Complex:
-        """What the trees add to points from which theirs are `apart`."""
-        sudden = np.abs(apart) > _SUDDEN * _TREES_ERROR
-        self.apart = np.where(sudden, apart, self.apart + _AVERAGED * (apart - self.apart))
+    def _correction(self, apart: Complex, found: Bools) -> Complex:
+        """What the trees add to points from which theirs are `apart`; `found` are those the reference holds."""
+        self.adrift = np.where(found, 0, self.adrift + 1)
+        held = self.adrift < _CONFIRMED
+        self.sudden = np.where(np.abs(apart) > _SUDDEN * _TREES_ERROR, self.sudden + 1, 0)
+        averaged = np.where(held, _AVERAGED_HELD, _AVERAGED)
+        averaged[self.sudden >= _CONFIRMED] = 1.0
+        self.apart = self.apart + averaged * (apart - self.apart)
         away = np.abs(self.apart) / _TREES_ERROR
-        self.drawn = away > np.where(self.drawn, 0.5, 1.0)
+        near = np.where(held & (self.sudden == 0), _NEAR_HELD, _NEAR)
+        self.drawn = away > np.where(self.drawn, near, 1.0)
         correction: Complex = np.where(self.drawn, _DRAWN * self.apart, 0)
+        correction *= np.minimum(1.0, (1 - near / np.maximum(away, near)) / _DRAWN)  # not further than `near`
         self.apart = self.apart - correction
         return correction
 
