@@ -1,6 +1,7 @@
 """Tracked landmarks against motion that is known, and their speed on clips.
 
-``python benchmarks/tracking.py [--picture P ...] [--video V ...] [--frames 300] [--threads 2] [--json OUT]``
+``python benchmarks/tracking.py [--picture P ...] [--video V ...] [--frames 300] [--starts N] [--threads 2]
+[--json OUT]``
 
 Known motion: a portrait (matplotlib's Grace Hopper, scikit-image's Eileen Collins, or your own) is moved by a
 similarity that is known in every frame, under changing light (gain 0.8 to 1.2 about grey level 100, offset -8 to 8, in
@@ -9,6 +10,9 @@ points carried by the motion. "Drift" is the distance from the truth in the last
 points, and the largest mean of any frame. The still clip has the same noise and constant light; "jitter" is the root
 mean square distance of a point from its own mean over the frames, mean and largest of the 68 points. Beside the tracker
 stand what it is made of: flow from frame to frame alone, and detector and trees in every frame.
+
+Starts: the moved portrait again, by N trackers side by side, to each of which the detector's first box is handed
+shifted and scaled by up to 3 % of its side, so that each begins with other landmarks. Median and worst of their drift.
 
 Clips: decoded to luma planes in memory before; every frame is handed to `FaceTracker.update`. "tracking" is the median
 of frames without a search for new faces, "all" counts everything. The face is in view where the detector, asked about
@@ -34,11 +38,14 @@ from PIL import Image
 from ferkern import _core, flow, image
 from ferkern.cli.demo import portraits
 from ferkern.config import config
+from ferkern.face.detect import Detections
+from ferkern.face.stages import FaceDetector
 from ferkern.video import FaceTracker
 
 HEIGHT, WIDTH, RATE = 720, 1280, 30.0
 FACE = 250  # pixels of the face in the first frame
 SIGMA = 2.0
+MOVED = 0.03  # of its side: how far the first box is shifted and scaled for other starts
 EVERY = 5  # frames: how often the detector is asked apart from the tracker
 SURE = 0.9  # probability from which its box counts as a face
 
@@ -157,6 +164,50 @@ def known_motion(picture: Path, still: bool, count: int) -> list[dict]:
     return rows
 
 
+class OtherStart:
+    """The detector, whose first answer is shifted and scaled."""
+
+    def __init__(self, detector: FaceDetector, seed: int) -> None:
+        self.detector, self.first = detector, True
+        self.by = np.random.default_rng(seed).uniform(-MOVED, MOVED, 3)
+
+    def detect(self, gray: np.ndarray) -> Detections:
+        found = self.detector.detect(gray)
+        boxes = np.array(found.boxes)
+        if self.first:
+            sides = boxes[:, 2:]
+            boxes[:, :2] += sides * (self.by[:2] - self.by[2] / 2)
+            boxes[:, 2:] = sides * (1 + self.by[2])
+        self.first = False
+        return Detections(boxes, np.array(found.scores))
+
+
+def other_starts(picture: Path, starts: int, count: int) -> dict:
+    world = scene(picture, still=False)
+    trackers = [FaceTracker() for _ in range(starts)]
+    for seed, tracker in enumerate(trackers):
+        tracker.detector = OtherStart(tracker.detector, seed)
+    first: list[np.ndarray] = []
+    away = np.full((count, starts, 68), np.nan)
+    for i, frame in enumerate(world.frames(count)):
+        for k, tracker in enumerate(trackers):
+            points = [f.landmarks.astype(np.float64) for f in tracker.update(frame, i / RATE) if f.id == 0]
+            if i == 0:
+                first += points
+            elif points:
+                truth = image.transform_points(world.motion(i), first[k])
+                away[i, k] = np.linalg.norm(points[0] - truth, axis=1)
+    mean, largest = away[-1].mean(axis=1), away[-1].max(axis=1)
+    return {
+        "picture": picture.stem,
+        "starts": starts,
+        "spread": float(np.std(first, axis=0).mean()),
+        "lost": int(np.isnan(away[1:, :, 0]).sum()),
+        "drift": mean.tolist(),
+        "drift_largest": largest.tolist(),
+    }
+
+
 def decoded(path: Path) -> tuple[list[np.ndarray], float]:
     import av  # extra [video]
 
@@ -230,6 +281,16 @@ def print_known(rows: list[dict]) -> None:
         )
 
 
+def print_starts(row: dict) -> None:
+    mean, largest = np.array(row["drift"]), np.array(row["drift_largest"])
+    print(
+        f"{row['picture']:16} {row['starts']} starts ({row['spread']:.2f} px apart): drift median "
+        f"{np.median(mean):.3f} px, worst {mean.max():.3f} (largest point {np.median(largest):.3f}, "
+        f"worst {largest.max():.3f}), lost {row['lost']}",
+        flush=True,
+    )
+
+
 def print_clip(row: dict) -> None:
     print(
         f"{row['clip']:32} {row['size']} {row['threads']} threads: tracking {row['tracking_fps']:.0f} frames/s "
@@ -247,6 +308,7 @@ def main() -> None:
     clips = sorted(Path(data, "video").glob("*.mp4")) if data else []
     parser.add_argument("--video", type=Path, nargs="*", default=clips, help="clips; default: FERKERN_DATA/video/*.mp4")
     parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--starts", type=int, default=0, help="also that many starts, each with other landmarks")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3, help="of each clip; the fastest counts")
     parser.add_argument("--json", type=Path)
@@ -259,6 +321,10 @@ def main() -> None:
             rows = known_motion(picture, still, arguments.frames)
             print_known(rows)
             known += rows
+    begun = []
+    for picture in (arguments.picture or portraits().values()) if arguments.starts else ():
+        begun.append(other_starts(picture, arguments.starts, arguments.frames))
+        print_starts(begun[-1])
     processors = sorted(os.sched_getaffinity(0))
     speed = []
     for threads in arguments.threads:
@@ -269,7 +335,9 @@ def main() -> None:
             speed.append(row)
     if arguments.json:
         machine = {"cpu": cpu, "platform": platform.platform(), "python": sys.version}
-        arguments.json.write_text(json.dumps({"machine": machine, "known": known, "clips": speed}, indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps({"machine": machine, "known": known, "starts": begun, "clips": speed}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":
