@@ -14,10 +14,10 @@ Four sources say where its landmarks are, and each is used for what it is good a
 3. *The trees* look at every view. They neither drift nor lag but err: by a share of the face that differs from face to
    face, and by a third of it more or less from second to second, as size, turn and light change. So a point is left
    where it is until it is further from the trees' than their own error (`_TREES_ERROR`), on the mean of some frames:
-   few for a point that only the flow has carried of late, many for one that the reference holds, since where the
-   picture is as it was, the trees have nothing new to say. The former is then drawn to theirs until it is within half
-   their error; the latter only back to their error, in the reference too, which would else draw it back. A single
-   frame's answer, however far off, moves nothing.
+   few for a point that only the flow has carried of late, many for one that a reference like the view holds, since
+   where the picture is as it was, the trees have nothing new to say. The former is then drawn to theirs until it is
+   within half their error; the latter only back to their error, in the reference too, which would else draw it back.
+   A single frame's answer, however far off, moves nothing there.
 4. *The pose* is the similarity that lays the reference's landmarks over the present ones. The one-euro filter smooths
    the landmarks in the view, where a moving head stands still: it takes the trembling and lets no moving face lag.
 """
@@ -53,6 +53,7 @@ _AGREED = 0.4  # of the points must agree with the common motion
 _LOCK = 5.0  # pixels of the view: a landmark of the reference this far from the flow's is another thing
 _HELD, _DRAWN = 0.7, 0.3  # share of the way to the reference, and to the trees, that a point is drawn in a frame
 _AVERAGED, _AVERAGED_HELD = 0.2, 0.02  # share of a frame in the mean; for points that the reference holds
+_SAME_VIEW = 0.9  # likeness with the reference from which the picture is as it was
 _NEAR, _NEAR_HELD = 0.5, 0.95  # times the trees' error: where a point is near enough, and one that is held
 _SUDDEN, _CONFIRMED = 2.0, 3  # times the trees' error, in so many frames on end: believed without a mean
 _MATCHED, _PATIENCE, _KEPT = 0.35, 5, 4  # points that match; frames without, until a new reference; references
@@ -159,7 +160,7 @@ class Followed:
     def _correction(self, apart: Complex, found: Bools) -> Complex:
         """What the trees add to points from which theirs are `apart`; `found` are those the reference holds."""
         self.adrift = np.where(found, 0, self.adrift + 1)
-        held = self.adrift < _CONFIRMED
+        held = (self.adrift < _CONFIRMED) & (self.likeness >= _SAME_VIEW)
         self.sudden = np.where(np.abs(apart) > _SUDDEN * _TREES_ERROR, self.sudden + 1, 0)
         averaged = np.where(held, _AVERAGED_HELD, _AVERAGED)
         averaged[self.sudden >= _CONFIRMED] = 1.0
