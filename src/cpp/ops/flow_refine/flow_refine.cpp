@@ -33,9 +33,9 @@ constexpr float zeta = 0.1F;
 // motion changes by twenty pixels from one to the next.
 constexpr float hold = 1e-3F;
 
-constexpr int arrays_of_parity = 9; // of RefineRow
-constexpr int array_across = 7;     // among them
-constexpr std::int64_t pad = 16;    // floats before each half row; the places just before it stay 0
+constexpr int arrays_of_parity = 9;                       // of RefineRow
+constexpr int array_u = 0, array_v = 1, array_across = 7; // among them
+constexpr std::int64_t pad = 16;                          // floats before each half row; the places just before it stay 0
 constexpr double system_flops = 150;
 constexpr double sweep_flops = 21;
 constexpr double warp_flops = 20;
@@ -113,7 +113,9 @@ void Plan::sweep_band(const Step& step, int begin, int end, float* memory) const
     float* zeros = smoothness + 2 * line_;
     std::fill_n(zeros, half_, 0.0F);
     for (int i = 0; i < window_rows(shape_.sweeps); ++i) {
-        *(window.half(i, array_across, 1) - 1) = 0; // what stands left of the picture has no weight
+        for (const int array : {array_u, array_v, array_across}) {
+            *(window.half(i, array, 1) - 1) = 0; // what stands left of the picture has no weight, and is finite
+        }
     }
     const auto line = [&](const float* plane, int y) { return plane + std::clamp(y, 0, height - 1) * step.row; };
     const auto smooth = [&](int y) {

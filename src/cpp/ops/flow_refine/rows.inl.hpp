@@ -150,6 +150,20 @@ template <vf (*half)(vf, vf)> FK_INLINE Unknowns halves(const Unknowns& a, const
             .down = half(a.down, b.down)};
 }
 
+// What stands behind the end of a row has no weight, but a weight of 0 keeps nothing away that is not finite, and memory may
+// hold anything: zeros as far as the sweeps read.
+void clear_behind(const RefineSystem& a) {
+    for (int p = 0; p < 2; ++p) {
+        const int count = (a.width + 1 - p) / 2;
+        float* const arrays[] = {a.to.u[p],  a.to.v[p],  a.to.m11[p],    a.to.m12[p], a.to.m22[p],
+                                 a.to.b1[p], a.to.b2[p], a.to.across[p], a.to.down[p]};
+        for (float* array : arrays) {
+            store(array + count, zero());
+            store(array + count + VL, zero());
+        }
+    }
+}
+
 void system_row(const RefineSystem& a) {
     for (int x = 0; x < a.width; x += 2 * VL) {
         const Unknowns first = pixels(a, x), second = pixels(a, x + VL);
@@ -160,6 +174,7 @@ void system_row(const RefineSystem& a) {
         put(a, 0, i, even, load(a.to.across[1] + i - 1));
         put(a, 1, i, odd, even.across);
     }
+    clear_behind(a);
 }
 
 void relax_row(const RefineRelax& a) {
