@@ -45,7 +45,9 @@ template <class T> Answer svd_of(const py::object& a_in, svd::Params params) {
     std::string way;
     {
         const py::gil_scoped_release released;
-        way = svd::decompose<T>(shape, a, to, chosen_threads());
+        const int threads = chosen_threads();
+        const KeepAwake awake(threads); // there are many short loops, with work of one thread between
+        way = svd::decompose<T>(shape, a, to, threads);
     }
     return {u_object, s, vt_object, way};
 }
