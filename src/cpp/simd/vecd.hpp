@@ -2,7 +2,7 @@
 //
 //   VLD                      doubles in a vector: 2, 4, 8
 //   vd, md                   double and mask vectors
-//   load store load_n store_n splat  load_wide (VLD floats -> double)
+//   load store load_n store_n splat  load_wide (VLD floats -> double) store_narrow
 //   + - * /  fma fnma max sqrt abs select gt mask_bits sum
 //   Wide<T>                  the vector of T (type v) and its lanes (width)
 #pragma once

@@ -122,15 +122,15 @@ template <class T> void into_lanes(const SvdLaneCopy<T>& c) {
     if constexpr (sizeof(T) == 4) {
         for (; c.count == step && begin + 16 <= c.size; begin += 16) {
             for (int h = 0; h < twins; ++h) {
-                __m512 block[16];
+                vf block[16];
                 FK_UNROLL
                 for (int i = 0; i < 16; ++i) {
-                    block[i] = _mm512_loadu_ps(c.matrices + (16 * h + i) * c.step + begin);
+                    block[i] = load(c.matrices + (16 * h + i) * c.step + begin);
                 }
                 transpose(block);
                 FK_UNROLL
                 for (int i = 0; i < 16; ++i) {
-                    _mm512_storeu_ps(c.lanes + c.place[begin + i] * step + static_cast<int64_t>(16) * h, block[i]);
+                    store(c.lanes + c.place[begin + i] * step + static_cast<int64_t>(16) * h, block[i]);
                 }
             }
         }
@@ -151,15 +151,15 @@ template <class T> void out_of_lanes(const SvdLaneCopy<T>& c) {
     if constexpr (sizeof(T) == 4) {
         for (; c.count == step && begin + 16 <= c.size; begin += 16) {
             for (int h = 0; h < twins; ++h) {
-                __m512 block[16];
+                vf block[16];
                 FK_UNROLL
                 for (int i = 0; i < 16; ++i) {
-                    block[i] = _mm512_loadu_ps(c.lanes + c.place[begin + i] * step + static_cast<int64_t>(16) * h);
+                    block[i] = load(c.lanes + c.place[begin + i] * step + static_cast<int64_t>(16) * h);
                 }
                 transpose(block);
                 FK_UNROLL
                 for (int i = 0; i < 16; ++i) {
-                    _mm512_storeu_ps(c.out + (16 * h + i) * c.step + begin, block[i]);
+                    store(c.out + (16 * h + i) * c.step + begin, block[i]);
                 }
             }
         }
