@@ -2,8 +2,8 @@
 
 ``python benchmarks/peers/svd.py [--rows 136x136 batch8] [--threads 1 2] [--seconds 3] [--json OUT]``
 
-Thin, float32, the same matrix for all; pinned to as many processors as threads, all sides call by call in turn, the
-median of each. Residual max |a - u s vt| / s[0] and orthogonality max |u' u - 1|, |vt vt' - 1| of every side, in
+Thin, float32, the same matrix for all; pinned to as many processors as threads, in turns (`turns.py`), the median of
+each. Residual max |a - u s vt| / s[0] and orthogonality max |u' u - 1|, |vt vt' - 1| of every side, in
 float64, stand beside the times, in units of 2^-23. A row of the randomized method is compared with scikit-learn's, at
 the same number of vectors, oversampling and power iterations; its residual is that of the best rank-k approximation
 and what is lost beside it.
@@ -18,7 +18,6 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import scipy
@@ -28,7 +27,10 @@ import threadpoolctl
 import torch
 from sklearn.utils.extmath import randomized_svd
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from turns import in_turns
+
 from cases import DECOMPOSITIONS, Decomposition
 from ferkern import _core
 from ferkern.config import config
@@ -74,14 +76,8 @@ def compare(case: Decomposition, threads: int, seconds: float) -> dict[str, obje
     a = case.matrix()
     sides = calls(case, a, threads)
     checked = {side: quality(a, call()) for side, call in sides.items()}
-    spent: dict[str, list[float]] = {side: [] for side in sides}
-    finish = perf_counter() + seconds
-    while perf_counter() < finish or len(spent["ferkern"]) < 5:
-        for side, call in sides.items():
-            begin = perf_counter()
-            call()
-            spent[side].append(perf_counter() - begin)
-    ms = {side: 1e3 * float(np.median(times[1:])) for side, times in spent.items()}
+    spent = in_turns(sides, seconds, least=3, pause=0.25 if threads > 1 else 0.01)
+    ms = {side: 1e3 * float(np.median(times)) for side, times in spent.items()}
     best = min((side for side in sides if side != "ferkern"), key=ms.__getitem__)
     return {
         "row": case.name,
@@ -90,7 +86,7 @@ def compare(case: Decomposition, threads: int, seconds: float) -> dict[str, obje
         "best_peer": best,
         "times_faster": ms[best] / ms["ferkern"],
         "quality": checked,
-        "rounds": len(spent["ferkern"]) - 1,
+        "rounds": len(spent["ferkern"]),
     }
 
 
