@@ -41,12 +41,11 @@ ROWS = {case.name: case for case in DECOMPOSITIONS}
 UNIT = 2.0**-23
 
 
-def calls(case: Decomposition, a: np.ndarray, threads: int) -> dict[str, Callable[[], Factors]]:
+def calls(case: Decomposition, a: np.ndarray) -> dict[str, Callable[[], Factors]]:
     tensor = torch.from_numpy(a)
 
     def ours() -> Factors:
-        with config(threads=threads):
-            return tuple(svd(a, k=case.k, method="randomized" if case.k else "auto"))
+        return tuple(svd(a, k=case.k, method="randomized" if case.k else "auto"))
 
     if case.k:
         k = case.k
@@ -74,7 +73,7 @@ def quality(a: np.ndarray, factors: Factors) -> dict[str, float]:
 
 def compare(case: Decomposition, threads: int, seconds: float) -> dict[str, object]:
     a = case.matrix()
-    sides = calls(case, a, threads)
+    sides = calls(case, a)
     checked = {side: quality(a, call()) for side, call in sides.items()}
     spent = in_turns(sides, seconds, least=3, pause=0.25 if threads > 1 else 0.01)
     ms = {side: 1e3 * float(np.median(times)) for side, times in spent.items()}
@@ -113,7 +112,7 @@ def main() -> None:
     for threads in arguments.threads:
         os.sched_setaffinity(0, processors[:threads])
         torch.set_num_threads(threads)
-        with threadpoolctl.threadpool_limits(threads):
+        with threadpoolctl.threadpool_limits(threads), config(threads=threads):
             for name in arguments.rows:
                 rows.append(compare(ROWS[name], threads, arguments.seconds))
                 print_row(rows[-1])
