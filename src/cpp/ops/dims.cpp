@@ -34,4 +34,23 @@ void require_picture(const std::array<std::int64_t, 3>& image, std::int64_t heig
             ": a side may be at most ", largest_side);
 }
 
+void require_frame(const char* name, const std::array<std::int64_t, 2>& frame, std::int64_t pixel, std::int64_t largest_side) {
+    const auto [height, width] = frame;
+    require(height >= 1 && width >= 1, name, " must hold at least one pixel, its shape is [", height, ", ", width, "]");
+    require(std::max(height, width) <= largest_side, name, " has the shape [", height, ", ", width, "]; a side may be at most ",
+            largest_side);
+    require(pixel == 1 || width == 1, name, ": pixels of a row must stand together, they are ", pixel,
+            " elements apart; pass numpy.ascontiguousarray(", name, ")");
+}
+
+void require_alike(const std::array<std::int64_t, 2>& prev, const std::array<std::int64_t, 2>& next, bool prev_float,
+                   bool next_float) {
+    require(prev == next, "prev and next must have the same shape, are [", prev[0], ", ", prev[1], "] and [", next[0], ", ",
+            next[1], "]");
+    const auto name = [](bool is_float) { return is_float ? "float32" : "uint8"; };
+    if (prev_float != next_float) {
+        throw TypeError(message("prev and next must have the same dtype, are ", name(prev_float), " and ", name(next_float)));
+    }
+}
+
 } // namespace fk

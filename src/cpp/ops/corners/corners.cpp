@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 
 namespace fk {
 
@@ -39,11 +40,7 @@ bool is_peak(const float* p, std::int64_t row) {
 
 Shape infer(const Params& p) {
     const auto& [height, width] = p.x;
-    require(height >= 1 && width >= 1, "gray must hold at least one pixel, its shape is [", height, ", ", width, "]");
-    require(std::max(height, width) <= largest_side, "gray has the shape [", height, ", ", width, "]; a side may be at most ",
-            largest_side);
-    require(p.pixel_stride == 1 || width == 1, "gray: pixels of a row must stand together, they are ", p.pixel_stride,
-            " elements apart; pass numpy.ascontiguousarray(gray)");
+    require_frame("gray", p.x, p.pixel_stride, largest_side);
     require(p.count >= 1, "count must be at least 1, is ", p.count);
     require(p.quality >= 0 && p.quality <= 1, "quality must be from 0 to 1, is ", p.quality);
     require(std::isfinite(p.min_distance) && p.min_distance >= 0, "min_distance must be finite and not below 0, is ",

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -33,16 +34,6 @@ constexpr double evaluation_flops = 12; // of a pixel
 
 constexpr std::int64_t row_of(std::int64_t width) { return round_up(dis_border + width + dis_right, 16); }
 constexpr std::int64_t plane_of(std::int64_t height, std::int64_t width) { return row_of(width) * (height + 2 * dis_border); }
-
-const char* pixels_name(bool is_float) { return is_float ? "float32" : "uint8"; }
-
-void require_frame(const char* name, const std::array<std::int64_t, 2>& x, std::int64_t pixel) {
-    require(x[0] >= 1 && x[1] >= 1, name, " must hold at least one pixel, its shape is [", x[0], ", ", x[1], "]");
-    require(std::max(x[0], x[1]) <= largest_side, name, " has the shape [", x[0], ", ", x[1], "]; a side may be at most ",
-            largest_side);
-    require(pixel == 1 || x[1] == 1, name, ": pixels of a row must stand together, they are ", pixel,
-            " elements apart; pass numpy.ascontiguousarray(", name, ")");
-}
 
 int halved(int n, int times) {
     for (int i = 0; i < times; ++i) {
@@ -120,14 +111,7 @@ struct Plan::Work {
 };
 
 Shape infer(const Params& p) {
-    require_frame("prev", p.from, p.from_pixel);
-    require_frame("next", p.to, p.to_pixel);
-    require(p.from == p.to, "prev and next must have the same shape, are [", p.from[0], ", ", p.from[1], "] and [", p.to[0], ", ",
-            p.to[1], "]");
-    if (p.from_float != p.to_float) {
-        throw TypeError(
-            message("prev and next must have the same dtype, are ", pixels_name(p.from_float), " and ", pixels_name(p.to_float)));
-    }
+    require_frame_pair(p, largest_side);
     require(p.finest >= 0 && p.finest <= most_halvings, "finest must be from 0 to ", most_halvings, ", is ", p.finest);
     require(p.stride >= 1 && p.stride <= dis_patch, "stride must be from 1 to ", dis_patch, ", is ", p.stride);
     require(p.iterations >= 0 && p.iterations <= 1000, "iterations must be from 0 to 1000, is ", p.iterations);

@@ -5,6 +5,7 @@
 
 #include "base/tensor.hpp"
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -30,26 +31,10 @@ constexpr std::int64_t largest_side = 1 << 20;
 constexpr double step_flops = 26;
 constexpr double derive_flops = 35;
 
-const char* pixels_name(bool is_float) { return is_float ? "float32" : "uint8"; }
-
-void require_frame(const char* name, const std::array<std::int64_t, 2>& x, std::int64_t pixel) {
-    require(x[0] >= 1 && x[1] >= 1, name, " must hold at least one pixel, its shape is [", x[0], ", ", x[1], "]");
-    require(std::max(x[0], x[1]) <= largest_side, name, " has the shape [", x[0], ", ", x[1], "]; a side may be at most ",
-            largest_side);
-    require(pixel == 1 || x[1] == 1, name, ": pixels of a row must stand together, they are ", pixel,
-            " elements apart; pass numpy.ascontiguousarray(", name, ")");
-}
 } // namespace
 
 Shape infer(const Params& p) {
-    require_frame("prev", p.from, p.from_pixel);
-    require_frame("next", p.to, p.to_pixel);
-    require(p.from == p.to, "prev and next must have the same shape, are [", p.from[0], ", ", p.from[1], "] and [", p.to[0], ", ",
-            p.to[1], "]");
-    if (p.from_float != p.to_float) {
-        throw TypeError(
-            message("prev and next must have the same dtype, are ", pixels_name(p.from_float), " and ", pixels_name(p.to_float)));
-    }
+    require_frame_pair(p, largest_side);
     require(std::isfinite(p.alpha) && p.alpha > 0 && p.alpha <= 1e6, "alpha must be above 0 and at most 1e6, is ", p.alpha);
     require(p.iterations >= 0 && p.iterations <= 1'000'000, "iterations must be from 0 to 1000000, is ", p.iterations);
     require(std::isfinite(p.white) && p.white > 0, "white must be finite and above 0, is ", p.white);

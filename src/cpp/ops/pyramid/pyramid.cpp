@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -46,11 +47,7 @@ Rect join(const Rect& a, const Rect& b) {
 
 Shape infer(const Params& p) {
     const auto& [height, width] = p.x;
-    require(height >= 1 && width >= 1, p.name, " must hold at least one pixel, its shape is [", height, ", ", width, "]");
-    require(std::max(height, width) <= largest_side, p.name, " has the shape [", height, ", ", width, "]; a side may be at most ",
-            largest_side);
-    require(p.pixel_stride == 1 || width == 1, p.name, ": pixels of a row must stand together, they are ", p.pixel_stride,
-            " elements apart; pass numpy.ascontiguousarray(", p.name, ")");
+    require_frame(p.name, p.x, p.pixel_stride, largest_side);
     return {.height = static_cast<int>(height), .width = static_cast<int>(width), .is_float = p.is_float};
 }
 
