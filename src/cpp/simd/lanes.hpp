@@ -2,6 +2,7 @@
 //
 //   reciprocal(a) inverse_sqrt(a)   the processor's estimate and one step of Newton's iteration: a few units of the last place
 //   evens(a, b) odds(a, b)          every second of 2 VL lanes, those of a first
+//   lane_index()                    0, 1, ..., VL - 1
 //   join_low(e, o) join_high(e, o)  e[0] o[0] e[1] o[1] ..., its first and its second VL lanes
 #pragma once
 
@@ -9,6 +10,9 @@
 
 namespace fk::FK_ISA {
 namespace {
+
+alignas(64) constexpr float lane_numbers_f32[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+FK_INLINE vf lane_index() { return load(lane_numbers_f32); }
 
 #if FK_ISA_LEVEL >= 2
 

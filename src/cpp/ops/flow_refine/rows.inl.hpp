@@ -12,16 +12,6 @@
 namespace fk::FK_ISA {
 namespace {
 
-struct Ramp {
-    float of[VL] = {};
-    constexpr Ramp() {
-        for (int i = 0; i < VL; ++i) {
-            of[i] = static_cast<float>(i);
-        }
-    }
-};
-constexpr Ramp ramp;
-
 FK_INLINE vf lerp(vf a, vf b, vf t) { return fma(t, b - a, a); }
 
 // I1 at VL positions. Where the motion is smooth all lanes read neighbouring pixels, and four loads serve.
@@ -31,7 +21,7 @@ FK_INLINE vf sample(const RefineWarp& a, int x, vf at_x, vf at_y) {
     const vi place = line * splat_i(static_cast<int32_t>(a.to_row)) + column;
     int32_t places[VL];
     store_i(places, place);
-    const vi steady = splat_i(places[0] - x) + to_int(splat(static_cast<float>(x)) + load(ramp.of));
+    const vi steady = splat_i(places[0] - x) + to_int(splat(static_cast<float>(x)) + lane_index());
     if ((mask_bits(lt_i(place, steady)) | mask_bits(gt_i(place, steady))) == 0) {
         const float* p = a.to + places[0];
         return lerp(lerp(load(p), load(p + 1), part_x), lerp(load(p + a.to_row), load(p + a.to_row + 1), part_x), part_y);
@@ -50,7 +40,7 @@ FK_INLINE void widen(float* row, int width) {
 void warp_row(const RefineWarp& a) {
     const vf last_x = splat(static_cast<float>(a.width - 1)), last_y = splat(static_cast<float>(a.height - 1));
     for (int x = 0; x < a.width; x += VL) {
-        const vf column = splat(static_cast<float>(x)) + load(ramp.of);
+        const vf column = splat(static_cast<float>(x)) + lane_index();
         const vf at_x = min(max(column + load(a.u + x), zero()), last_x);
         const vf at_y = min(max(splat(static_cast<float>(a.y)) + load(a.v + x), zero()), last_y);
         const vf moved = sample(a, x, at_x, at_y), still = load(a.from + x);
@@ -110,7 +100,7 @@ struct Unknowns {
 FK_INLINE Unknowns pixels(const RefineSystem& a, int x) {
     const Equations e = data_terms(a, x);
     const vf u = load(a.u + x), v = load(a.v + x);
-    const vf here = load(a.smoothness + x), column = splat(static_cast<float>(x)) + load(ramp.of);
+    const vf here = load(a.smoothness + x), column = splat(static_cast<float>(x)) + lane_index();
     const vf across = select(lt(column, splat(static_cast<float>(a.width - 1))), here + load(a.smoothness + x + 1), zero());
     const vf down = a.last_row != 0 ? zero() : here + load(a.smoothness_below + x);
     return {.u = u,

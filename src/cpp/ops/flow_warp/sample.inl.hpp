@@ -8,16 +8,6 @@
 namespace fk::FK_ISA {
 namespace {
 
-struct Ramp {
-    float of[VL] = {};
-    constexpr Ramp() {
-        for (int i = 0; i < VL; ++i) {
-            of[i] = static_cast<float>(i);
-        }
-    }
-};
-constexpr Ramp ramp;
-
 struct Places {
     int32_t column[VL], row[VL];
     vf right, down;
@@ -40,7 +30,7 @@ FK_INLINE Places places(const FlowWarpLeaf& a, int x) {
         store_i(whole, floor - splat_i(2));
         return inside - to_float(floor);
     };
-    p.right = split(splat(static_cast<float>(x)) + load(ramp.of), u, a.width, p.column);
+    p.right = split(splat(static_cast<float>(x)) + lane_index(), u, a.width, p.column);
     p.down = split(splat(static_cast<float>(a.row)), v, a.height, p.row);
     return p;
 }
