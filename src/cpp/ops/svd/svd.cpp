@@ -157,11 +157,7 @@ template <class T> std::string decompose(const Shape& shape, const View<const T>
     }
     const auto count = static_cast<std::int64_t>(left.size());
     const int crew = static_cast<int>(std::min<std::int64_t>(threads, count));
-    // Kept: as much as a small matrix takes time.
-    static thread_local Tensor<T> packed;
-    if (packed.size() < svd_packed * threads) {
-        packed = Tensor<T>(svd_packed * threads);
-    }
+    Tensor<T> packed = Tensor<T>::unset(svd_packed * threads);
     const Worker<T> worker{&kernels, &steps, packed.data(), threads};
     std::vector<std::string> ways(left.size());
     // One after the other on all threads where there are few, else side by side.
