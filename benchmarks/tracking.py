@@ -253,7 +253,7 @@ def clip(path: Path, threads: int, repeats: int) -> dict:
             best = row
     in_view, lost = 0, []
     for i in range(0, len(frames), EVERY):
-        seen = tracker.detector.detect(frames[i], min_size=60)  # type: ignore[call-arg]
+        seen = tracker.detector.detect(frames[i], min_size=60)
         for box in seen.boxes[seen.scores >= SURE]:
             in_view += 1
             if not any(overlap(np.array(face.box), box) > 0.3 for face in tracks[i]):

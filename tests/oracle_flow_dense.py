@@ -47,7 +47,10 @@ def refine_once(prev, next, flow, sweeps, alpha, delta, gamma):
     xy = sum(i * j * shifted(mean, i, j) for i in (-1, 1) for j in (-1, 1)) / 4
     xz, yz = (shifted(d, 0, 1) - shifted(d, 0, -1)) / 2, (shifted(d, 1, 0) - shifted(d, -1, 0)) / 2
     n, n1, n2 = (1 / (p**2 + q**2 + 0.1**2) for p, q in ((ix, iy), (xx, xy), (xy, yy)))
-    slope = lambda s: 1 / np.sqrt(s + 0.01**2)  # noqa: E731
+
+    def slope(s):
+        return 1 / np.sqrt(s + 0.01**2)
+
     matrix = 1e-3 * np.eye(2) * np.ones((height, width, 1, 1))
     right = np.zeros((height, width, 2))
     robust = slope(n1 * xz**2 + n2 * yz**2)

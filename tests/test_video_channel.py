@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -81,9 +82,9 @@ def test_stop_wakes_everybody() -> None:
     channel: Channel[int] = Channel(1)
     seen: list[type] = []
 
-    def expect(call: object) -> None:
+    def expect(call: Callable[[], object]) -> None:
         try:
-            call()  # type: ignore[operator]
+            call()
         except (Stopped, Ended) as error:
             seen.append(type(error))
 

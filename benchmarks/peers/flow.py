@@ -18,10 +18,12 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import cv2
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from turns import beside_opencv
 
 from ferkern import _core, flow, image
 from ferkern.config import config
@@ -82,24 +84,6 @@ def rows(a: np.ndarray, b: np.ndarray) -> dict[str, tuple[Call, Call]]:
     return calls
 
 
-def compare(ours: Call, theirs: Call, seconds: float) -> dict[str, float]:
-    spent: list[list[float]] = [[], []]
-    finish = perf_counter() + seconds
-    while perf_counter() < finish or len(spent[0]) < 13:
-        for times, call in zip(spent, (theirs, ours), strict=True):
-            begin = perf_counter()
-            call()
-            times.append(1e3 * (perf_counter() - begin))
-    opencv, ferkern = (times[3:] for times in spent)
-    return {
-        "ferkern_ms": float(np.median(ferkern)),
-        "opencv_ms": float(np.median(opencv)),
-        "ferkern_least_ms": min(ferkern),
-        "opencv_least_ms": min(opencv),
-        "times_faster": float(np.median(opencv) / np.median(ferkern)),
-    }
-
-
 def accuracy(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     """Mean end-point error of both sides at the corners, pixels."""
     pts = flow.corners(a, 200)
@@ -143,7 +127,7 @@ def main() -> None:
         cv2.setNumThreads(threads)
         with config(threads=threads):
             for name, (ours, theirs) in rows(a, b).items():
-                row = {"row": name, "threads": threads, **compare(ours, theirs, arguments.seconds)}
+                row = {"row": name, "threads": threads, **beside_opencv(ours, theirs, arguments.seconds)}
                 table.append(row)
                 print_row(row)
     if arguments.json:

@@ -16,10 +16,12 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import cv2
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from turns import beside_opencv
 
 from ferkern import _core, flow
 from ferkern.config import config
@@ -46,24 +48,6 @@ def pairs(folder: Path, video: Path | None) -> dict[str, Pair]:
     return found
 
 
-def compare(ours: Call, theirs: Call, seconds: float) -> dict[str, float]:
-    spent: list[list[float]] = [[], []]
-    finish = perf_counter() + seconds
-    while perf_counter() < finish or len(spent[0]) < 10:
-        for times, call in zip(spent, (theirs, ours), strict=True):
-            begin = perf_counter()
-            call()
-            times.append(1e3 * (perf_counter() - begin))
-    opencv, ferkern = (times[3:] for times in spent)
-    return {
-        "ferkern_ms": float(np.median(ferkern)),
-        "opencv_ms": float(np.median(opencv)),
-        "ferkern_least_ms": min(ferkern),
-        "opencv_least_ms": min(opencv),
-        "times_faster": float(np.median(opencv) / np.median(ferkern)),
-    }
-
-
 def measure(name: str, pair: Pair, preset: str, threads: int, seconds: float) -> dict[str, object]:
     a, b, truth = pair
     cv2.setNumThreads(threads)
@@ -73,7 +57,7 @@ def measure(name: str, pair: Pair, preset: str, threads: int, seconds: float) ->
         if truth is not None:
             row["ferkern_error"] = flow.endpoint_error(flow.dense(a, b, preset), truth)
             row["opencv_error"] = flow.endpoint_error(dis.calc(a, b, None), truth)
-        row.update(compare(lambda: flow.dense(a, b, preset), lambda: dis.calc(a, b, None), seconds))
+        row.update(beside_opencv(lambda: flow.dense(a, b, preset), lambda: dis.calc(a, b, None), seconds))
     known = flow.PRESETS[preset]
     flops, read, written = _core.flow_dense_cost(
         *a.shape, False, known.finest, known.stride, known.iterations, known.refinements, known.sweeps

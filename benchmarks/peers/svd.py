@@ -29,7 +29,7 @@ from sklearn.utils.extmath import randomized_svd
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from turns import in_turns
+from turns import TURN, in_turns
 
 from cases import DECOMPOSITIONS, Decomposition
 from ferkern import _core
@@ -75,7 +75,7 @@ def compare(case: Decomposition, threads: int, seconds: float) -> dict[str, obje
     a = case.matrix()
     sides = calls(case, a)
     checked = {side: quality(a, call()) for side, call in sides.items()}
-    spent = in_turns(sides, seconds, least=3, pause=0.25 if threads > 1 else 0.01)
+    spent = in_turns(sides, seconds, least=3, pause=0.25 if threads > 1 else TURN)
     ms = {side: 1e3 * float(np.median(times)) for side, times in spent.items()}
     best = min((side for side in sides if side != "ferkern"), key=ms.__getitem__)
     return {
