@@ -40,7 +40,7 @@ def check(y, expected):
 
 
 def note(benchmark, info, shape, transferred):
-    flops, read, written = _core.conv2d_cost(shape)
+    flops, read, written = _core.device_cost("conv2d", shape)
     benchmark.extra_info.update(
         flops=flops,
         bytes=read + written,
@@ -72,15 +72,20 @@ def test_resident(benchmark, info, case):
     x, w, b, options = arrays(case)
     shape = resolved(x, w, b, options)
     expected = nn.conv2d(x, w, b, **options)
-    _, function = _core.conv2d_device_kernel(shape, "opencl")
+    _, function = _core.device_kernel("conv2d", shape, "opencl")
     plan = PLANS[function](target, shape)
-    plan.load(upload(target, w), upload(target, b))
+    plan.load({"w": upload(target, w), "b": upload(target, b)})
     x_there, y_there = upload(target, x), empty(target, expected.nbytes)
-    plan.run(x_there, None, y_there)
+    plan.run([x_there], None, y_there, len(x))
     y = np.empty_like(expected)
     download(target, y_there, y)
     check(y, expected)
-    benchmark(lambda: plan.run(x_there, None, y_there).wait())
+
+    def run():
+        plan.run([x_there], None, y_there, len(x))
+        target.finish()
+
+    benchmark(run)
     note(benchmark, info, shape, 0)
 
 
@@ -90,9 +95,14 @@ def test_launch(benchmark, info):
     one = np.ones((1, 1, 1, 1), np.float32)
     target = find(string_of(info))
     shape = resolved(one, one, None, {"stride": 1, "padding": 0, "groups": 1})
-    _, function = _core.conv2d_device_kernel(shape, "opencl")
+    _, function = _core.device_kernel("conv2d", shape, "opencl")
     plan = PLANS[function](target, shape)
-    plan.load(upload(target, one), None)
+    plan.load({"w": upload(target, one)})
     x, y = upload(target, one), empty(target, 4)
-    benchmark(lambda: plan.run(x, None, y).wait())
+
+    def run():
+        plan.run([x], None, y, 1)
+        target.finish()
+
+    benchmark(run)
     note(benchmark, info, shape, 0)

@@ -157,14 +157,14 @@ def test_the_device_kernels_stand_in_the_one_list(cl_device):
     shape = small_shape()
     for row in ROWS:
         with config(kernel=row.name):
-            name, function = _core.conv2d_device_kernel(shape, "opencl")
+            name, function = _core.device_kernel("conv2d", shape, "opencl")
         assert name == row.name
         assert re.search(rf"__kernel[^;{{}}]*\b{function}\(", source)
         assert function in op.PLANS
     nn.conv2d(np.ones((1, 1, 2, 2), np.float32), np.ones((1, 1, 1, 1), np.float32), device=cl_device)
     assert last_kernel() == "conv2d:direct:opencl"
     with config(kernel="winograd"), pytest.raises(ValueError, match=r"no kernel named 'winograd' serves .* on opencl"):
-        _core.conv2d_device_kernel(shape, "opencl")
+        _core.device_kernel("conv2d", shape, "opencl")
 
 
 def small_shape():
@@ -223,7 +223,7 @@ def test_infer_fills_the_shape():
         "alpha": 0.5,
     }
     assert values == expected
-    flops, read, written = _core.conv2d_cost(shape)
+    flops, read, written = _core.device_cost("conv2d", shape)
     assert flops == 2 * (2 * 4 * 4 * 3) * 3 * 3 * 2
     assert written == 4 * 2 * 4 * 4 * 3
     assert read == 4 * (2 * 6 * 5 * 4 + 4 * 3 * 3 * 2 + 4)

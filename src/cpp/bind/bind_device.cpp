@@ -7,37 +7,34 @@
 #include "bind/bind.hpp"
 #include "bind/conv2d_arguments.hpp"
 #include "bind/convert.hpp"
+#include "bind/device_ops.hpp"
 
 namespace fk {
 
 namespace {
 
-using Conv2dRecord = py::array_t<fk_conv2d_shape>;
-
-Conv2dRecord conv2d_shape(const py::object& x, const py::object& w, const py::object& b, const py::object& stride,
-                          const py::object& padding, const py::object& dilation, std::int64_t groups,
-                          const py::object& activation, const std::optional<float>& alpha) {
-    const Conv2dArguments arguments(x, w, b, stride, padding, dilation, groups, activation, alpha);
-    Conv2dRecord record(std::vector<py::ssize_t>{});
-    *record.mutable_data() = arguments.shape;
-    return record;
+py::array conv2d_shape(const py::object& x, const py::object& w, const py::object& b, const py::object& stride,
+                       const py::object& padding, const py::object& dilation, std::int64_t groups, const py::object& activation,
+                       const std::optional<float>& alpha) {
+    return shape_record(Conv2dArguments(x, w, b, stride, padding, dilation, groups, activation, alpha).shape);
 }
 
-const fk_conv2d_shape& conv2d_shape_in(const py::array& record) {
-    const py::dtype expected = py::dtype::of<fk_conv2d_shape>();
-    if (!record.dtype().equal(expected) || record.size() != 1) {
-        throw TypeError("shape must be one record as conv2d_shape() returns it");
+// The op of that name, for a record of its Shape.
+const DeviceOp& device_op(const std::string& op, const py::array& record) {
+    const auto found = device_ops().find(op);
+    require(found != device_ops().end(), "op '", op, "' has no kernels on devices");
+    if (!record.dtype().equal(found->second.record) || record.size() != 1) {
+        throw TypeError(message("shape must be one record of op '", op, "'"));
     }
-    return *static_cast<const fk_conv2d_shape*>(record.data());
+    return found->second;
 }
 
-std::pair<std::string, std::string> conv2d_device_kernel(const py::array& record, const std::string& target) {
-    const auto& row = conv2d::choose_device_kernel(conv2d_shape_in(record), target);
-    return {row.name, row.function};
+std::pair<std::string, std::string> device_kernel(const std::string& op, const py::array& record, const std::string& target) {
+    return device_op(op, record).kernel(record.data(), target);
 }
 
-std::tuple<double, double, double> conv2d_cost(const py::array& record) {
-    const Cost cost = conv2d::cost(conv2d_shape_in(record));
+std::tuple<double, double, double> device_cost(const std::string& op, const py::array& record) {
+    const Cost cost = device_op(op, record).cost(record.data());
     return {cost.flops, cost.bytes_read, cost.bytes_written};
 }
 
@@ -73,16 +70,22 @@ py::array dense_float32(const py::object& object, const char* name, const std::o
 
 } // namespace
 
+std::map<std::string, DeviceOp>& device_ops() {
+    static auto* const ops = new std::map<std::string, DeviceOp>();
+    return *ops;
+}
+
 void bind_device(py::module_& m) {
     PYBIND11_NUMPY_DTYPE(fk_conv2d_shape, n, ic, ih, iw, oc, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h,
                          dilation_w, groups, activation, alpha);
     m.def("conv2d_shape", &conv2d_shape, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"),
           py::arg("dilation"), py::arg("groups"), py::arg("activation"), py::arg("alpha"));
-    m.def("conv2d_device_kernel", &conv2d_device_kernel, py::arg("shape"), py::arg("target"));
+    add_device_op<fk_conv2d_shape>("conv2d", &conv2d::choose_device_kernel, &conv2d::cost);
+    m.def("device_kernel", &device_kernel, py::arg("op"), py::arg("shape"), py::arg("target"));
+    m.def("device_cost", &device_cost, py::arg("op"), py::arg("shape"));
     m.def(
-        "conv2d_kernels", [](const py::array& record) { return conv2d::kernel_names(conv2d_shape_in(record)); },
+        "conv2d_kernels", [](const py::array& record) { return conv2d::kernel_names(shape_in<fk_conv2d_shape>(record)); },
         py::arg("shape"));
-    m.def("conv2d_cost", &conv2d_cost, py::arg("shape"));
     m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("inputs"));
     m.def("dense_float32", &dense_float32, py::arg("array"), py::arg("name"), py::arg("shape"));
 }

@@ -5,8 +5,9 @@ Arguments are judged by the same C++ ``infer()`` as on the processor; the Shape 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,12 @@ import numpy.typing as npt
 from ferkern import _core
 from ferkern.opencl.device import Device, DeviceInfo, find
 from ferkern.opencl.memory import check_sizes, download, empty, upload
+from ferkern.opencl.ops.plan import Plan, Shape, with_images
 from ferkern.opencl.program import build
 
-__all__ = ["PLANS", "DirectPlan", "Plan", "ReferencePlan", "Tuning", "conv2d", "tuning"]
+__all__ = ["PLANS", "DirectPlan", "ReferencePlan", "Tuning", "conv2d", "tuning"]
 
 Float32 = npt.NDArray[np.float32]
-Shape = npt.NDArray[np.void]
 FILE = "conv2d.cl"
 
 
@@ -96,14 +97,14 @@ def conv2d(
         "b": None if b is None else _core.dense_float32(b, "b", None),
         "residual": None if residual is None else _core.dense_float32(residual, "residual", dims),
     }
-    _, function = _core.conv2d_device_kernel(shape, "opencl")
+    _, function = _core.device_kernel("conv2d", shape, "opencl")
     plan = PLANS[function](target, shape)
     sizes = {name: array.nbytes for name, array in arrays.items() if array is not None}
     check_sizes(target, sizes | {"the result": y.nbytes} | plan.sizes)
     buffers = {name: None if array is None else upload(target, array) for name, array in arrays.items()}
     result = empty(target, y.nbytes)
-    plan.load(buffers["w"], buffers["b"])
-    plan.run(buffers["x"], buffers["residual"], result)
+    plan.load({name: buffers[name] for name in ("w", "b")})
+    plan.run([buffers["x"]], buffers["residual"], result, dims[0])
     download(target, result, y)
     return y
 
@@ -119,21 +120,6 @@ def tuning(info: DeviceInfo, filters: int, cols: int) -> Tuning:
     return Tuning(lanes=lanes, tile=4, interleave=True, group=(16, 4, 1))
 
 
-class Plan(Protocol):
-    """A convolution planned for a device: weights are loaded once, then it runs on buffers of the device."""
-
-    sizes: dict[str, int]
-    """Buffers that it needs beyond its arguments: what → bytes."""
-
-    def __init__(self, device: Device, shape: Shape) -> None: ...
-
-    def load(self, w: Any, b: Any | None) -> None:
-        """Takes w [oc, ic / groups, kh, kw] and b [oc] (or None), dense, on the device."""
-
-    def run(self, x: Any, residual: Any | None, y: Any) -> Any:
-        """Queues x [n, ic, ih, iw] -> y [n, oc, oh, ow], dense, on the device; returns the last kernel's event."""
-
-
 class ReferencePlan:
     """One work item for each output."""
 
@@ -143,14 +129,14 @@ class ReferencePlan:
         self._program = build(device, FILE, {})
         self._weights: tuple[Any, Any | None] | None = None
 
-    def load(self, w: Any, b: Any | None) -> None:
-        self._weights = w, b
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._weights = weights["w"], weights.get("b")
 
-    def run(self, x: Any, residual: Any | None, y: Any) -> Any:
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._weights is not None, "load() comes before run()"
-        s = self._shape
-        size = (int(s["ow"]), int(s["oh"]), int(s["n"]) * int(s["oc"]))
-        return self._program.launch("conv2d_reference", size, (16, 4, 1), s, x, *self._weights, residual, y)
+        s = with_images(self._shape, images)
+        size = (int(s["ow"]), int(s["oh"]), images * int(s["oc"]))
+        self._program.launch("conv2d_reference", size, (16, 4, 1), s, inputs[0], *self._weights, residual, y)
 
 
 class DirectPlan:
@@ -160,37 +146,36 @@ class DirectPlan:
         oc, ic, groups, n = (int(shape[name]) for name in ("oc", "ic", "groups", "n"))
         self._device = device
         self._shape = shape
-        self._planes = n * ic
+        self._channels = ic
         self._extent = _extent(shape)
         self._tuning = tuning(device.info, oc // groups, self._extent.cols)
         self._blocks = groups * -(-(oc // groups) // self._tuning.lanes)
-        self._items = n * self._blocks
         self._terms = ic // groups * int(shape["kh"]) * int(shape["kw"])
         self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self._tuning.lanes}
         if self._extent.padded:
-            self.sizes["padded x"] = 4 * self._planes * self._extent.xh * self._extent.xw
+            self.sizes["padded x"] = 4 * n * ic * self._extent.xh * self._extent.xw
         self._program = build(device, FILE, self._tuning.defines())
         self._packed: Any = None
         self._padded: Any = None
 
-    def load(self, w: Any, b: Any | None) -> None:
+    def load(self, weights: Mapping[str, Any]) -> None:
         self._packed = empty(self._device, self.sizes["packed weights"])
         size = (1 + self._terms, self._blocks)
-        self._program.launch("conv2d_pack", size, (64, 1), self._shape, w, b, self._packed)
+        self._program.launch("conv2d_pack", size, (64, 1), self._shape, weights["w"], weights.get("b"), self._packed)
         if self._extent.padded:
             self._padded = empty(self._device, self.sizes["padded x"])
 
-    def run(self, x: Any, residual: Any | None, y: Any) -> Any:
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._packed is not None, "load() comes before run()"
-        e, launch = self._extent, self._program.launch
+        e, launch, shape = self._extent, self._program.launch, with_images(self._shape, images)
         sides = np.int32(e.xh), np.int32(e.xw)
+        (x,) = inputs
         if e.padded:
-            launch("conv2d_pad", (e.xw, e.xh, self._planes), (16, 4, 1), self._shape, *sides, x, self._padded)
+            launch("conv2d_pad", (e.xw, e.xh, images * self._channels), (16, 4, 1), shape, *sides, x, self._padded)
             x = self._padded
-        size = (-(-e.cols // self._tuning.tile), e.rows, self._items)
+        size = (-(-e.cols // self._tuning.tile), e.rows, images * self._blocks)
         counts = np.int32(e.rows), np.int32(e.cols)
-        group = self._tuning.group
-        return launch("conv2d_direct", size, group, self._shape, *counts, *sides, x, self._packed, residual, y)
+        launch("conv2d_direct", size, self._tuning.group, shape, *counts, *sides, x, self._packed, residual, y)
 
 
 # A kernel of the list in src/cpp/ops/conv2d/kernels.inc, by its function → how it is run.
