@@ -187,8 +187,8 @@ def test_both_compilers_lay_out_the_same_struct(cl_device):
     buffer = cl.Buffer(target.context, cl.mem_flags.WRITE_ONLY, found.nbytes)
     kernel = cl.Kernel(cl.Program(target.context, source).build(), "look")
     kernel.set_args(shape, buffer)
-    cl.enqueue_nd_range_kernel(target.queue, kernel, (1,), None)
-    cl.enqueue_copy(target.queue, found, buffer)
+    cl.enqueue_nd_range_kernel(target.stream.queue, kernel, (1,), None)
+    cl.enqueue_copy(target.stream.queue, found, buffer)
     offsets = [shape.dtype.fields[name][1] for name in names]
     assert found[0] == shape.dtype.itemsize
     assert found[1 : 1 + len(names)].tolist() == offsets

@@ -44,9 +44,14 @@ def write_json(name: str, value: Any) -> bool:
     return True
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, also with several processes at once; makes its folder; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, suffix=".part") as part:
-        part.write(text)
-    Path(part.name).replace(path)
+    part = tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False, suffix=".part")  # noqa: SIM115
+    try:
+        with part:
+            part.write(content.encode() if isinstance(content, str) else content)
+        Path(part.name).replace(path)
+    except OSError:
+        Path(part.name).unlink(missing_ok=True)
+        raise

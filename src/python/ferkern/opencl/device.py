@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from ferkern.opencl.errors import DeviceError
+from ferkern.opencl.timeline import Timeline, clock_offset
 from ferkern.opencl.vendors import vendors_registered
 
-__all__ = ["Device", "DeviceInfo", "devices", "find"]
+__all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded"]
 
 INSTALL_CPU = "pip install 'ferkern[opencl-cpu]' brings a CPU device"
 REMEDY_DRIVER = f"install the driver of your GPU or accelerator, or {INSTALL_CPU}"
@@ -48,17 +51,99 @@ class DeviceInfo:
 
 
 @dataclass(eq=False, slots=True)
-class Device:
-    """A device in use: one context, one in-order queue; any thread may use it."""
+class Stream:
+    """An in-order queue, and the record of what goes through it, if one is kept."""
 
-    info: DeviceInfo
-    cl: Any
-    """The module pyopencl."""
-    handle: Any
-    context: Any
     queue: Any
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a kernel's arguments are set and it is put into the queue."""
+    timeline: Timeline | None = None
+
+
+class Device:
+    """A device in use: one context; any thread may use it.
+
+    Commands of a thread go through `stream`: one in-order queue that all threads share, unless the thread is inside
+    `using` or `recording`.
+    """
+
+    def __init__(self, info: DeviceInfo, cl: Any, handle: Any, context: Any, queue: Any) -> None:
+        self.info = info
+        self.cl = cl
+        """The module pyopencl."""
+        self.handle = handle
+        self.context = context
+        tools = import_module("pyopencl.tools")
+        self.pool = tools.MemoryPool(tools.ImmediateAllocator(queue))
+        """Buffers that were given back are used again: fresh pages cost more than most kernels."""
+        self.lock = threading.RLock()
+        """Held while a kernel's arguments are set and it is put into the queue."""
+        self._shared = Stream(queue)
+        self._own = threading.local()
+        self._offset: float | None = None
+
+    @property
+    def stream(self) -> Stream:
+        """Where the calling thread's commands go."""
+        return getattr(self._own, "stream", self._shared)
+
+    def new_stream(self, timeline: Timeline | None = None) -> Stream:
+        """A queue of its own; with `timeline`, one whose commands are timed."""
+        timed = self.cl.command_queue_properties.PROFILING_ENABLE if timeline is not None else 0
+        with guarded(self, "make a queue"):
+            return Stream(self.cl.CommandQueue(self.context, self.handle, properties=timed), timeline)
+
+    @contextmanager
+    def using(self, stream: Stream) -> Iterator[None]:
+        """Commands of the calling thread go through `stream` meanwhile."""
+        before = self.stream
+        self._own.stream = stream
+        try:
+            yield
+        finally:
+            self._own.stream = before
+
+    @contextmanager
+    def recording(self) -> Iterator[Timeline]:
+        """Commands of the calling thread are recorded meanwhile; at the end they have all ended."""
+        self.finish()
+        stream = self.new_stream(self.new_timeline())
+        assert stream.timeline is not None
+        with self.using(stream):
+            try:
+                yield stream.timeline
+            finally:
+                self.finish()
+
+    def new_timeline(self) -> Timeline:
+        """An empty record in this device's time."""
+        if self._offset is None:
+            with guarded(self, "read its clock"):
+                timed = self.cl.command_queue_properties.PROFILING_ENABLE
+                queue = self.cl.CommandQueue(self.context, self.handle, properties=timed)
+                self._offset = clock_offset(self.cl, self.handle, queue)
+        return Timeline(self._offset)
+
+    def finish(self) -> None:
+        """Waits until all commands of the calling thread's stream have ended."""
+        with guarded(self, "finish its commands"):
+            self.stream.queue.finish()
+
+
+@contextmanager
+def guarded(device: Device, what: str) -> Iterator[None]:
+    """Turns the driver's error into a DeviceError that says what failed."""
+    cl = device.cl
+    try:
+        yield
+    except cl.MemoryError as error:
+        raise DeviceError(
+            "limit", f"{device.info} could not {what}: {error}", "use smaller batches, or close what else uses it"
+        ) from error
+    except cl.Error as error:
+        raise DeviceError(
+            "lost",
+            f"{device.info} could not {what}: {error}",
+            "start the process again; if it comes back, look at the device's driver and its log",
+        ) from error
 
 
 @dataclass(slots=True)

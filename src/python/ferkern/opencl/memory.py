@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from ferkern.opencl.device import Device
+from ferkern.opencl.device import Device, guarded
 from ferkern.opencl.errors import DeviceError
 
 __all__ = ["check_sizes", "download", "empty", "upload"]
 
-Float32 = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 
 
 def check_sizes(device: Device, sizes: dict[str, int]) -> None:
@@ -44,17 +44,33 @@ def check_sizes(device: Device, sizes: dict[str, int]) -> None:
         )
 
 
-def upload(device: Device, array: Float32) -> Any:
-    """A buffer with a copy of a C-contiguous array; the array may be changed as soon as this returns."""
-    flags = device.cl.mem_flags
-    return device.cl.Buffer(device.context, flags.READ_ONLY | flags.COPY_HOST_PTR, hostbuf=array)
+def upload(device: Device, array: Array, buffer: Any = None) -> Any:
+    """A buffer with a copy of a C-contiguous array; the array may be changed as soon as this returns.
+
+    With `buffer`, one that is there already and large enough.
+    """
+    if buffer is None:
+        buffer = empty(device, array.nbytes)
+    with guarded(device, f"take {array.nbytes:,} bytes"):
+        stream = device.stream
+        event = device.cl.enqueue_copy(stream.queue, buffer, array, is_blocking=True)
+        if stream.timeline is not None:
+            stream.timeline.command("host to device", "upload", event, array.nbytes)
+    return buffer
 
 
 def empty(device: Device, size: int) -> Any:
-    """A buffer of `size` bytes with undefined content."""
-    return device.cl.Buffer(device.context, device.cl.mem_flags.READ_WRITE, size)
+    """A buffer of at least `size` bytes with undefined content; it is used again when nobody refers to it any more."""
+    with guarded(device, f"allocate {size:,} bytes"):
+        return device.pool.allocate(max(size, 1))
 
 
-def download(device: Device, buffer: Any, out: Float32) -> None:
+def download(device: Device, buffer: Any, out: Array) -> None:
     """Copies a buffer into a C-contiguous array, after all that was queued before; waits for it."""
-    device.cl.enqueue_copy(device.queue, out, buffer, is_blocking=True)
+    begin = perf_counter()
+    with guarded(device, f"give {out.nbytes:,} bytes back"):
+        stream = device.stream
+        event = device.cl.enqueue_copy(stream.queue, out, buffer, is_blocking=True)
+        if stream.timeline is not None:
+            stream.timeline.command("device to host", "download", event, out.nbytes)
+            stream.timeline.waited(begin)

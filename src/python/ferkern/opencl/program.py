@@ -11,21 +11,23 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from ferkern.opencl.device import Device
+from ferkern.opencl import binaries
+from ferkern.opencl.device import Device, DeviceInfo, guarded
 from ferkern.opencl.errors import DeviceError
 
-__all__ = ["Program", "build", "read_source"]
+__all__ = ["Program", "build", "built", "read_source"]
 
 log = logging.getLogger(__name__)
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"\s*$')
 
-_built: dict[tuple[str, tuple[str, ...], int, str], Program] = {}
+_built: dict[tuple[int, str], Program] = {}
 _lock = threading.Lock()
 
 
@@ -48,10 +50,13 @@ class Program:
         kernel = self._kernel(name)
         local = fit_group(self.device, local_size, self._group_limit(kernel))
         rounded = tuple(-(-size // group) * group for size, group in zip(global_size, local, strict=True))
-        cl = self.device.cl
-        with self.device.lock:
+        device, stream = self.device, self.device.stream
+        with device.lock, guarded(device, f"run the kernel {name}"):
             kernel.set_args(*arguments)
-            return cl.enqueue_nd_range_kernel(self.device.queue, kernel, rounded, local)
+            event = device.cl.enqueue_nd_range_kernel(stream.queue, kernel, rounded, local)
+        if stream.timeline is not None:
+            stream.timeline.command("kernel", name, event)
+        return event
 
     def _kernel(self, name: str) -> Any:
         kernel = self._kernels.__dict__.get(name)
@@ -81,7 +86,9 @@ def _product(sizes: Sequence[int]) -> int:
 
 
 def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
-    """The program in a file of ``kernels/opencl`` with these definitions; built at most once in a process.
+    """The program in a file of ``kernels/opencl`` with these definitions.
+
+    Built at most once in a process; from the binary that an earlier process left in the cache folder, if there is one.
 
     Raises
     ------
@@ -91,12 +98,25 @@ def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
     # Read once, unless from a folder whose files may be at work on: reading took as long as a small layer.
     text = read_source(file) if os.environ.get("FERKERN_CL_DIR") else _read_installed(file)
     options = ("-cl-std=CL1.2", *(f"-D{name}={value}" for name, value in sorted(defines.items())), *_division(device))
-    key = (hashlib.sha256(text.encode()).hexdigest(), options, device.info.index, device.info.driver)
+    key = _key(device.info, text, options)
     with _lock:
-        program = _built.get(key)
+        program = _built.get((device.info.index, key))
         if program is None:
-            program = _built[key] = _compile(device, file, text, options)
+            timeline = device.stream.timeline
+            with timeline.span("compile", file) if timeline is not None else nullcontext():
+                program = Program(device, _made(device, file, text, options, key), options)
+            _built[device.info.index, key] = program
         return program
+
+
+def built() -> int:
+    """How many programs this process has built, from source or from binaries."""
+    return len(_built)
+
+
+def _key(info: DeviceInfo, text: str, options: tuple[str, ...]) -> str:
+    parts = (info.platform, info.name, info.version, info.driver, *options, text)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _division(device: Device) -> tuple[str, ...]:
@@ -105,24 +125,48 @@ def _division(device: Device) -> tuple[str, ...]:
     return ("-cl-fp32-correctly-rounded-divide-sqrt",) if offered else ()
 
 
-def _compile(device: Device, file: str, text: str, options: tuple[str, ...]) -> Program:
+def _made(device: Device, file: str, text: str, options: tuple[str, ...], key: str) -> Any:
     cl = device.cl
     start = time.perf_counter()
+    binary = binaries.load(key)
+    origin = "read from the cache"
+    program = None
+    with warnings.catch_warnings():
+        # Drivers remark on their vectorizer even where all is well; errors come as exceptions with the whole log.
+        warnings.simplefilter("ignore", cl.CompilerWarning)
+        if binary is not None:
+            try:
+                program = cl.Program(device.context, [device.handle], [binary]).build(list(options))
+            except cl.Error as error:  # the driver is another than the one that made it, although it says the same
+                log.debug("the cached binary of %s is refused: %s", file, error)
+        if program is None:
+            origin = "built"
+            program = _compile(device, file, text, options)
+            binaries.store(key, program.get_info(cl.program_info.BINARIES)[0])
+    log.debug(
+        "%s %s for %s in %.0f ms: %s",
+        file,
+        origin,
+        device.info,
+        1e3 * (time.perf_counter() - start),
+        " ".join(options),
+    )
+    return program
+
+
+def _compile(device: Device, file: str, text: str, options: tuple[str, ...]) -> Any:
+    cl = device.cl
     try:
-        with warnings.catch_warnings():
-            # Drivers remark on their vectorizer even where all is well; errors come as exceptions with the whole log.
-            warnings.simplefilter("ignore", cl.CompilerWarning)
-            built = cl.Program(device.context, text).build(list(options))
+        # As pyopencl.Program does where its own cache is off: that one keeps a copy of every source that fails.
+        program = cl.Program(device.context, text)
+        program._prg = cl._cl._Program(device.context, text)
+        return program.build(list(options))
     except cl.Error as error:
         raise DeviceError(
             "build",
             f"{device.info} (driver {device.info.driver}) does not compile {file}: {error}",
             "update its driver, or use another device",
         ) from error
-    log.debug(
-        "%s built for %s in %.0f ms: %s", file, device.info, 1e3 * (time.perf_counter() - start), " ".join(options)
-    )
-    return Program(device, built, options)
 
 
 @cache
