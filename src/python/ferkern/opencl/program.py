@@ -47,26 +47,51 @@ class Program:
         The sizes are rounded up to whole groups (kernels return where an item lies outside); groups larger than the
         device admits for this kernel are halved along their longest side.
         """
-        kernel = self._kernel(name)
-        local = fit_group(self.device, local_size, self._group_limit(kernel))
+        kernel = self._kernel(name, arguments)
+        local = kernel.group(tuple(local_size))
         rounded = tuple(-(-size // group) * group for size, group in zip(global_size, local, strict=True))
         device, stream = self.device, self.device.stream
         with device.lock, guarded(device, f"run the kernel {name}"):
-            kernel.set_args(*arguments)
-            event = device.cl.enqueue_nd_range_kernel(stream.queue, kernel, rounded, local)
+            kernel.handle.set_args(*arguments)
+            event = device.cl.enqueue_nd_range_kernel(stream.queue, kernel.handle, rounded, local)
         if stream.timeline is not None:
             stream.timeline.command("kernel", name, event)
         return event
 
-    def _kernel(self, name: str) -> Any:
-        kernel = self._kernels.__dict__.get(name)
+    def _kernel(self, name: str, arguments: Sequence[Any]) -> _Kernel:
+        kernel: _Kernel | None = self._kernels.__dict__.get(name)
         if kernel is None:
-            kernel = self._kernels.__dict__[name] = self.device.cl.Kernel(self._built, name)
+            kernel = self._kernels.__dict__[name] = _Kernel(self.device, name, self.device.cl.Kernel(self._built, name))
+            # Without their types pyopencl guesses at each argument anew: 70 us for a dozen instead of 1.
+            kernel.handle.set_arg_types([getattr(argument, "dtype", None) for argument in arguments])
         return kernel
 
-    def _group_limit(self, kernel: Any) -> int:
-        which = self.device.cl.kernel_work_group_info.WORK_GROUP_SIZE
-        return int(kernel.get_work_group_info(which, self.device.handle))
+
+class _Kernel:
+    """A kernel object of one thread, and what the device admits of it."""
+
+    def __init__(self, device: Device, name: str, handle: Any) -> None:
+        self.handle = handle
+        self._device = device
+        self._limit = self._asked(device.cl.kernel_work_group_info.WORK_GROUP_SIZE)
+        self._groups: dict[tuple[int, ...], tuple[int, ...]] = {}
+        local = self._asked(device.cl.kernel_work_group_info.LOCAL_MEM_SIZE)
+        if local > device.info.local_bytes:
+            raise DeviceError(
+                "limit",
+                f"the kernel {name} takes {local:,} bytes of local memory, "
+                f"{device.info} has {device.info.local_bytes:,}",
+                "this is a wrong tuning parameter: delete what ferkern tune saved",
+            )
+
+    def group(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        group = self._groups.get(wanted)
+        if group is None:
+            group = self._groups[wanted] = fit_group(self._device, wanted, self._limit)
+        return group
+
+    def _asked(self, what: Any) -> int:
+        return int(self.handle.get_work_group_info(what, self._device.handle))
 
 
 def fit_group(device: Device, wanted: Sequence[int], limit: int) -> tuple[int, ...]:
