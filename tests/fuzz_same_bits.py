@@ -1,9 +1,10 @@
 """The same bits on every instruction set: random shapes through every kernel row that this machine runs.
 
-``python tests/fuzz_same_bits.py [--op binary] [--count 100000] [--seed 1]`` prints each case that differs, and then
-exits with 1.
+``python tests/fuzz_same_bits.py [--op binary] [--count 100000] [--seed 1] [--device opencl:0]`` prints each case that
+differs, and then exits with 1. With ``--device``, that device is compared with the processor's best row.
 
-An op is a function that makes one case from a random generator: (what it is, a call that gives the arrays to compare).
+An op is a function that makes one case from a random generator: (what it is, a call that gives the arrays to compare,
+made on the device of that name).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ferkern.config import config
 from ferkern.registry import ISAS, kernels
 
 Arrays = tuple[np.ndarray, ...]
-Case = tuple[str, Callable[[], Arrays]]
+Case = tuple[str, Callable[[str], Arrays]]
 
 
 def binary_case(rng: np.random.Generator) -> Case:
@@ -29,7 +30,7 @@ def binary_case(rng: np.random.Generator) -> Case:
     if rng.random() < 0.1:
         x = rng.standard_normal((int(rng.integers(1, 20)), c)).astype(np.float32)
         flat = nn.binarize(rng.standard_normal((o, c)).astype(np.float32))
-        return f"dense x {x.shape} filters {o}", lambda: (nn.binary_dense(x, flat),)
+        return f"dense x {x.shape} filters {o}", lambda device: (nn.binary_dense(x, flat, device=device),)
     kernel = tuple(int(k) for k in rng.integers(1, 6, 2))
     padding = tuple(int(p) for p in rng.integers(0, 4, 4))
     stride = tuple(int(s) for s in rng.integers(1, 4, 2))
@@ -44,12 +45,12 @@ def binary_case(rng: np.random.Generator) -> Case:
     scale = rng.random() < 0.3
     from_bits = not scale and rng.random() < 0.3
 
-    def call() -> Arrays:
-        packed = nn.sign_bits(x)
+    def call(device: str) -> Arrays:
+        packed = nn.sign_bits(x, device=device)
         given = packed if from_bits else x
-        y = nn.binary_conv2d(given, filters, b, stride=stride, padding=padding, activation=relu, scale_input=scale)
-        bits = nn.binary_conv2d(given, filters, stride=stride, padding=padding, threshold=threshold).bits
-        return y, bits, packed.bits
+        where = {"stride": stride, "padding": padding, "device": device}
+        y = nn.binary_conv2d(given, filters, b, activation=relu, scale_input=scale, **where)
+        return y, nn.binary_conv2d(given, filters, threshold=threshold, **where).bits, packed.bits
 
     return f"conv x {x.shape} filters {filters.shape} stride {stride} padding {padding}", call
 
@@ -100,7 +101,7 @@ def conv2d_int8_case(rng: np.random.Generator) -> Case:
     shape = _core.conv2d_int8(*plain, None, 0.0, planar).shape
     residual = _bytes(rng, *shape) if rng.random() < 0.4 else None
     name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding} groups {groups} planar {planar}"
-    return name, lambda: (_core.conv2d_int8(*plain, residual, 0.37, planar),)
+    return name, lambda device: (_core.conv2d_int8(*plain, residual, 0.37, planar),)
 
 
 def depthwise_int8_case(rng: np.random.Generator) -> Case:
@@ -110,7 +111,7 @@ def depthwise_int8_case(rng: np.random.Generator) -> Case:
     weights, multiplier, offset = _weights(rng, c, 1, *kernel)
     arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), stride, padding, 1, _clip(rng))
     name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding}"
-    return name, lambda: (_core.depthwise_conv2d_int8(*arguments),)
+    return name, lambda device: (_core.depthwise_conv2d_int8(*arguments),)
 
 
 def dense_int8_case(rng: np.random.Generator) -> Case:
@@ -118,7 +119,7 @@ def dense_int8_case(rng: np.random.Generator) -> Case:
     x = _bytes(rng, n, c, side, side)
     weights, multiplier, offset = _weights(rng, o, c * side * side)
     arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), _clip(rng))
-    return f"x {x.shape} w {weights.shape}", lambda: tuple(
+    return f"x {x.shape} w {weights.shape}", lambda device: tuple(
         _core.dense_int8(*arguments, floats) for floats in (False, True)
     )
 
@@ -129,7 +130,7 @@ def pool_int8_case(rng: np.random.Generator) -> Case:
     h, w = max(h, kernel[0]), max(w, kernel[1])
     x = _bytes(rng, int(rng.integers(1, 3)), int(rng.integers(1, 40)), h, w)
     means = [(float(rng.uniform(0.001, 3)), int(rng.integers(0, 256))) for _ in range(2)]
-    return f"x {x.shape} size {kernel} stride {stride} padding {sides}", lambda: tuple(
+    return f"x {x.shape} size {kernel} stride {stride} padding {sides}", lambda device: tuple(
         _core.pool2d_int8(x, kernel, stride, sides, average, pad, *means)
         for average, pad in ((False, False), (True, False), (True, True))
     )
@@ -139,14 +140,14 @@ def add_int8_case(rng: np.random.Generator) -> Case:
     a, b = _bytes(rng, 2, int(rng.integers(1, 300)))
     means = [(float(rng.uniform(0.01, 3)), int(rng.integers(0, 256))) for _ in range(3)]
     clip = _clip(rng)
-    return f"{a.shape}", lambda: (_core.add_int8(a, b, *means, clip),)
+    return f"{a.shape}", lambda device: (_core.add_int8(a, b, *means, clip),)
 
 
 def quantize_case(rng: np.random.Generator) -> Case:
     x = (rng.standard_normal((1, *(int(v) for v in rng.integers(1, [40, 9, 9])))) * 4).astype(np.float32)
     q = _bytes(rng, *x.shape)
     means = (float(rng.uniform(0.001, 3)), int(rng.integers(0, 256)))
-    return f"{x.shape}", lambda: (_core.quantize(x, means, 0), _core.dequantize(q, means, 0))
+    return f"{x.shape}", lambda device: (_core.quantize(x, means, 0), _core.dequantize(q, means, 0))
 
 
 OPS: dict[str, Callable[[np.random.Generator], Case]] = {
@@ -170,9 +171,19 @@ def differing_cases(op: str, *, count: int, seed: int = 1) -> list[str]:
         results = {}
         for row in rows:
             with config(isa=row.isa, kernel=row.name, exact=True):
-                results[row] = [array.tobytes() for array in call()]
+                results[row] = [array.tobytes() for array in call("cpu")]
         meaning = results[rows[-1]]
         different += [f"{number}: {name}: {row}" for row in rows if results[row] != meaning]
+    return different
+
+
+def differing_on(device: str, op: str, *, count: int, seed: int = 1) -> list[str]:
+    """Cases of `op` where a device does not give the processor's bits."""
+    different = []
+    for number in range(count):
+        name, call = OPS[op](np.random.default_rng((seed, number)))
+        here, there = ([array.tobytes() for array in call(where)] for where in ("cpu", device))
+        different += [] if here == there else [f"{number}: {name}: {device}"]
     return different
 
 
@@ -181,11 +192,13 @@ def main() -> int:
     parser.add_argument("--op", nargs="+", choices=OPS, default=list(OPS))
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", help="compare this device with the processor, instead of the processor's rows")
     arguments = parser.parse_args()
     bad = 0
     for op in arguments.op:
         begin = perf_counter()
-        different = differing_cases(op, count=arguments.count, seed=arguments.seed)
+        many = {"count": arguments.count, "seed": arguments.seed}
+        different = differing_on(arguments.device, op, **many) if arguments.device else differing_cases(op, **many)
         bad += len(different)
         print("\n".join(different))
         seconds = perf_counter() - begin

@@ -23,4 +23,7 @@ void bind_device(pybind11::module_& m);     // what a device is told: shapes, ke
 void bind_face(pybind11::module_& m);      // cascades, cut-outs of faces
 void bind_landmarks(pybind11::module_& m); // regression trees and their training
 
+// What a device is told about
+void bind_device_binary(pybind11::module_& m); // signs as bits
+
 } // namespace fk

@@ -1,9 +1,8 @@
 #include <pybind11/stl.h>
 
 #include "base/threads.hpp"
+#include "bind/binary_arguments.hpp"
 #include "bind/bind.hpp"
-#include "bind/layers.hpp"
-#include "ops/binary/binary.hpp"
 
 namespace fk {
 
@@ -61,137 +60,48 @@ py::tuple fold_call(const py::object& alpha_in, std::int64_t most, const py::obj
     return py::make_tuple(at_least, direction);
 }
 
-std::vector<py::ssize_t> signed_shape(const binary::Shape& s) { return {s.n, s.oh, s.ow, binary::words_of(s.oc)}; }
-
 // Planned for filters, the shape of x and the choices of the thread that made it; several threads may run it at once.
 class BinaryConv2d {
   public:
-    BinaryConv2d(const py::object& bits_in, const py::object& alpha_in, std::int64_t channels,
-                 const std::array<std::int64_t, 4>& x, const py::object& stride, const py::object& padding, bool channels_last)
-        : channels_last_(channels_last), plan_(make(bits_in, alpha_in, channels, x, stride, padding)) {}
+    BinaryConv2d(const py::object& bits, const py::object& alpha, std::int64_t channels, const std::array<std::int64_t, 4>& x,
+                 const py::object& stride, const py::object& padding, bool channels_last)
+        : channels_last_(channels_last), plan_(make(BinaryFilters(bits, alpha, channels, x, stride, padding))) {}
 
-    py::array_t<float> run(const py::object& x_in, const py::object& b_in, bool scale_input, const py::object& activation,
+    py::array_t<float> run(const py::object& x, const py::object& b, bool scale_input, const py::object& activation,
                            const std::optional<float>& slope, const Out& out) const {
-        const binary::Shape& s = plan_.shape();
-        Given x(*this, x_in);
-        require(!scale_input || x.input.bits == nullptr, "scale_input needs the magnitudes of x, which packed signs do not have");
-        const Vector b(b_in, "b");
-        require(b.length() == -1 || b.length() == s.oc, "b has ", b.length(), " values, expected one for each of the ", s.oc,
-                " filters");
-        const Activation act = activation_in(activation, slope);
-        const std::vector<py::ssize_t> shape =
-            channels_last_ ? std::vector<py::ssize_t>{s.oh, s.oc} : std::vector<py::ssize_t>{s.n, s.oc, s.oh, s.ow};
-        py::array_t<float> y = output_array<float>(out, shape, {{"x", x.owner}, {"b", b.owner}});
-        float* to = y.mutable_data();
+        BinaryNumbersArguments given(plan_.shape(), channels_last_, x, b, scale_input, activation, slope, out);
+        float* to = given.y.mutable_data();
         note();
-        const py::gil_scoped_release released;
-        const Tensor<float> bias = b.dense();
-        x.make_ready();
-        plan_.run(
-            x.input,
-            binary::Numbers{
-                .y = to, .bias = bias.data(), .channels_last = channels_last_, .scale_input = scale_input, .activation = act});
-        return y;
+        {
+            const py::gil_scoped_release released;
+            const Tensor<float> bias = given.b.dense();
+            given.x.make_ready();
+            plan_.run(given.x.input, binary::Numbers{.y = to,
+                                                     .bias = bias.data(),
+                                                     .channels_last = channels_last_,
+                                                     .scale_input = scale_input,
+                                                     .activation = given.activation});
+        }
+        return given.y;
     }
 
-    py::array_t<Word> run_signs(const py::object& x_in, const py::object& at_least_in, const py::object& direction_in,
+    py::array_t<Word> run_signs(const py::object& x, const py::object& at_least, const py::object& direction,
                                 const Out& out) const {
-        const binary::Shape& s = plan_.shape();
-        Given x(*this, x_in);
-        py::array least_owner;
-        py::array direction_owner;
-        const std::int32_t* at_least = dense_in<std::int32_t>(at_least_in, "at_least", 1, 1, least_owner);
-        const std::int32_t* direction = dense_in<std::int32_t>(direction_in, "direction", 1, 1, direction_owner);
-        for (const auto& [name, array] : {std::pair{"at_least", least_owner}, std::pair{"direction", direction_owner}}) {
-            require(array.shape(0) == s.oc, name, " has ", array.shape(0), " values, expected one for each of the ", s.oc,
-                    " filters");
-        }
-        for (int i = 0; i < s.oc; ++i) {
-            require(direction[i] == 1 || direction[i] == -1, "direction[", i, "] must be 1 or -1, is ", direction[i]);
-        }
-        py::array_t<Word> y =
-            output_array<Word>(out, signed_shape(s), {{"x", x.owner}, {"at_least", least_owner}, {"direction", direction_owner}});
-        Word* to = y.mutable_data();
+        BinaryBitsArguments given(plan_.shape(), channels_last_, x, at_least, direction, out);
+        Word* to = given.y.mutable_data();
         note();
-        const py::gil_scoped_release released;
-        x.make_ready();
-        plan_.run(x.input, binary::Bits{.bits = to, .at_least = at_least, .direction = direction});
-        return y;
+        {
+            const py::gil_scoped_release released;
+            given.x.make_ready();
+            plan_.run(given.x.input, binary::Bits{.bits = to, .at_least = given.at_least, .direction = given.direction});
+        }
+        return given.y;
     }
 
   private:
-    // x as floats or as bits; floats of other strides than the kernels read are copied.
-    struct Given {
-        py::array owner;
-        binary::Input input;
-        View<const float> view;
-        Tensor<float> storage;
-
-        Given(const BinaryConv2d& plan, const py::object& object) {
-            const binary::Shape& s = plan.plan_.shape();
-            owner = as_array(object, "x");
-            if (owner.dtype().equal(py::dtype::of<Word>())) {
-                input.bits = dense_in<Word>(owner, "x", 4, 4, owner);
-                same_shape({s.n, s.ih, s.iw, binary::words_of(s.c)});
-                return;
-            }
-            view = view_in<float>(owner, "x", plan.channels_last_ ? 2 : 4, plan.channels_last_ ? 2 : 4, owner);
-            if (plan.channels_last_) {
-                same_shape({s.ih, s.c});
-                input = {.x = view.data, .channel_step = view.strides[1], .row_step = view.strides[0], .pixel_step = 0};
-                return;
-            }
-            same_shape({s.n, s.c, s.ih, s.iw});
-            input = {.x = view.data,
-                     .image_step = view.strides[0],
-                     .channel_step = view.strides[1],
-                     .row_step = view.strides[2],
-                     .pixel_step = view.strides[3]};
-        }
-
-        void same_shape(const std::vector<std::int64_t>& expected) const {
-            for (std::size_t d = 0; d < expected.size(); ++d) {
-                const auto axis = static_cast<py::ssize_t>(d);
-                require(owner.shape(axis) == expected[d], "x has shape ", shape_text(owner), ", axis ", d, " must be ",
-                        expected[d]);
-            }
-        }
-
-        void make_ready() {
-            if (input.bits != nullptr || input.channel_step == 1 || input.pixel_step == 1) {
-                return;
-            }
-            storage = Vector::dense_copy(view);
-            input.x = storage.data();
-            if (view.rank == 2) {
-                input.channel_step = 1;
-                input.row_step = view.dims[1];
-                return;
-            }
-            input.pixel_step = 1;
-            input.row_step = view.dims[3];
-            input.channel_step = view.dims[2] * view.dims[3];
-            input.image_step = view.dims[1] * input.channel_step;
-        }
-    };
-
-    static binary::Plan make(const py::object& bits_in, const py::object& alpha_in, std::int64_t channels,
-                             const std::array<std::int64_t, 4>& x, const py::object& stride, const py::object& padding) {
-        py::array bits_owner;
-        py::array alpha_owner;
-        const Word* bits = dense_in<Word>(bits_in, "bits", 4, 4, bits_owner);
-        const float* alpha = dense_in<float>(alpha_in, "alpha", 1, 1, alpha_owner);
-        const std::array<std::int64_t, 4> w{bits_owner.shape(0), channels, bits_owner.shape(1), bits_owner.shape(2)};
-        require(channels >= 1 && bits_owner.shape(3) == (channels + 31) / 32, "bits has shape ", shape_text(bits_owner),
-                ", axis 3 must be ceil(channels / 32) with channels = ", channels);
-        require(alpha_owner.shape(0) == w[0], "alpha has ", alpha_owner.shape(0), " values, expected one for each of the ", w[0],
-                " filters");
-        const binary::Shape shape = binary::infer(
-            {.x = x,
-             .w = w,
-             .window = {.size = {}, .stride = pair_in(stride, "stride"), .dilation = {1, 1}, .padding = padding_in(padding)}});
+    static binary::Plan make(const BinaryFilters& filters) {
         const py::gil_scoped_release released;
-        return {shape, bits, alpha, chosen_threads()};
+        return {filters.shape, filters.bits, filters.alpha, chosen_threads()};
     }
 
     void note() const { note_kernel("binary", plan_.kernel().name, plan_.kernel().isa); }

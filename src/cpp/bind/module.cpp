@@ -33,6 +33,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_dense(m);
     fk::bind_linalg(m);
     fk::bind_binary(m);
+    fk::bind_device_binary(m);
     fk::bind_face(m);
     fk::bind_landmarks(m);
     fk::bind_net(m);

@@ -150,6 +150,27 @@ def device_cost(op: str, shape: npt.NDArray[np.void]) -> tuple[float, float, flo
 def conv2d_kernels(shape: npt.NDArray[np.void]) -> list[str]: ...
 def device_output(out: _Float32 | None, shape: Sequence[int], inputs: Mapping[str, _Float32 | None]) -> _Float32: ...
 def dense_float32(array: _Float32, name: str, shape: Sequence[int] | None) -> _Float32: ...
+def binary_shape(
+    bits: _Words, alpha: _Float32, channels: int, x: Sequence[int], stride: _Pair, padding: _Padding
+) -> npt.NDArray[np.void]: ...
+def binary_signs_shape(x: _Float32) -> npt.NDArray[np.void]: ...
+def binary_numbers(
+    shape: npt.NDArray[np.void],
+    channels_last: bool,
+    x: _Float32 | _Words,
+    b: _Float32 | None,
+    scale_input: bool,
+    activation: str | None,
+    slope: float | None,
+    out: _Float32 | None,
+) -> tuple[Any, _Float32 | None, int, float, _Float32]: ...
+def binary_bits(
+    shape: npt.NDArray[np.void],
+    x: _Float32 | _Words,
+    at_least: npt.NDArray[np.int32],
+    direction: npt.NDArray[np.int32],
+    out: _Words | None,
+) -> tuple[Any, npt.NDArray[np.int32], npt.NDArray[np.int32], _Words]: ...
 
 @type_check_only
 class _NativeType(type): ...

@@ -29,6 +29,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("binary", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block, pack, layout)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/binary/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("binary", device_rows);
+
 // Sums of signs are 32-bit integers, and twice their size must be one, too.
 constexpr std::int64_t most_terms = 1 << 29;
 // Output pixels of a task are whole lines of a plane.
@@ -65,6 +74,10 @@ Cost cost(const Shape& s) {
     return {.flops = 2 * outputs * s.c * s.kh * s.kw,
             .bytes_read = 4 * (double(s.n) * s.c * s.ih * s.iw + double(s.oc) * s.kh * s.kw * words_of(s.c) + 2.0 * s.oc),
             .bytes_written = 4 * outputs};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("binary", device_rows, shape, target);
 }
 
 namespace {

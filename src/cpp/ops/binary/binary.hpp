@@ -34,6 +34,7 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "fk_binary.h"
 #include "ops/activation.hpp"
 #include "ops/binary/leaf.hpp"
 #include "ops/op.hpp"
@@ -41,11 +42,7 @@
 
 namespace fk::binary {
 
-struct Shape {
-    int n, c, ih, iw;
-    int oc, oh, ow;
-    int kh, kw, stride_h, stride_w, pad_top, pad_left;
-};
+using Shape = fk_binary_shape;
 
 struct KernelRow {
     Isa isa;
@@ -66,6 +63,7 @@ struct Params {
 Shape infer(const Params& params);
 // Operations are those of the float convolution: a comparison of two bits counts two.
 Cost cost(const Shape& shape);
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 constexpr int words_of(int channels) { return (channels + 31) / 32; }
 

@@ -42,13 +42,15 @@ def binarize(w: Float32) -> BinaryFilters:
     return BinaryFilters(*_core.binarize(w))
 
 
-def sign_bits(x: Float32) -> BinaryTensor:
+def sign_bits(x: Float32, *, device: str = "cpu") -> BinaryTensor:
     """Signs of `x` packed into bits, as every binary layer does with floats first.
 
     Parameters
     ----------
     x : float32 [N, C, H, W]
         The sign of 0, of -0 and of NaN is +1.
+    device
+        As in `conv2d`.
 
     Raises
     ------
@@ -56,7 +58,13 @@ def sign_bits(x: Float32) -> BinaryTensor:
         `x` is not float32.
     ValueError
         `x` is empty or of another rank.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops import binary as on_device
+
+        return BinaryTensor(on_device.pack_signs(x, device), _core.float_shape(x, "x", 4)[1])
     return BinaryTensor(_core.pack_signs(x, None), _core.float_shape(x, "x", 4)[1])
 
 
@@ -110,6 +118,7 @@ def binary_conv2d(
     slope: float | None = None,
     threshold: None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32: ...
 @overload
 def binary_conv2d(
@@ -120,6 +129,7 @@ def binary_conv2d(
     padding: Padding = 0,
     threshold: SignThreshold,
     out: BinaryTensor | None = None,
+    device: str = "cpu",
 ) -> BinaryTensor: ...
 def binary_conv2d(
     x: Float32 | BinaryTensor,
@@ -133,6 +143,7 @@ def binary_conv2d(
     slope: float | None = None,
     threshold: SignThreshold | None = None,
     out: Float32 | BinaryTensor | None = None,
+    device: str = "cpu",
 ) -> Float32 | BinaryTensor:
     """Convolution of the signs of `x` with binary filters, by XOR and popcount: activation(alpha K S + b).
 
@@ -157,6 +168,9 @@ def binary_conv2d(
         `b`, `scale_input` (K would make the threshold another one at each pixel) and `activation` exclude it.
     out : float32 [N, O, OH, OW], or BinaryTensor with a threshold; optional
         C-contiguous memory to write into; must not share memory with any input.
+    device
+        As in `conv2d`. Bits are the processor's on every device, and so are numbers, except after sigmoid, tanh, silu
+        and elu, and with `scale_input` where a device has no double precision (K within 1 ulp).
 
     Returns
     -------
@@ -168,16 +182,25 @@ def binary_conv2d(
         An array is of another dtype, or `filters` or `out` of another kind.
     ValueError
         Shapes, stride or padding do not fit (the message shows the numbers), or arguments exclude each other.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
     _require_filters(filters, is_dense=False)
     dims = _dims(x, 4)
-    plan = filters._plan(dims, stride, padding)
     given = x.bits if isinstance(x, BinaryTensor) else x
-    if threshold is None:
-        if isinstance(out, BinaryTensor):
-            raise TypeError("out must be a NumPy array where there is no threshold, is BinaryTensor")
-        return plan.run(given, b, scale_input, activation, slope, out)
-    return _signs(plan, given, filters, threshold, out, b, scale_input, activation)
+    if threshold is not None:
+        words = _words_out(filters, threshold, out, b, scale_input, activation)
+        return _signs(given, filters, dims, stride, padding, threshold, words, device)
+    if isinstance(out, BinaryTensor):
+        raise TypeError("out must be a NumPy array where there is no threshold, is BinaryTensor")
+    if device == "cpu":
+        return filters._plan(dims, stride, padding).run(given, b, scale_input, activation, slope, out)
+    from ferkern.opencl.ops import binary as on_device
+
+    return on_device.numbers(
+        given, filters, b, dims, stride, padding,
+        scale_input=scale_input, activation=activation, slope=slope, out=out, device=device,
+    )  # fmt: skip
 
 
 def binary_dense(
@@ -188,6 +211,7 @@ def binary_dense(
     activation: str | None = None,
     slope: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Fully connected layer of signs: activation(alpha S + b) with S the integer sum of sign(w) sign(x).
 
@@ -202,6 +226,8 @@ def binary_dense(
         As in `binary_conv2d`.
     out : float32 [N, O], optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `binary_conv2d`.
 
     Returns
     -------
@@ -213,10 +239,19 @@ def binary_dense(
         An array is not float32, or `filters` are no filters.
     ValueError
         Sizes do not fit; the message shows the numbers.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
     _require_filters(filters, is_dense=True)
     n, inputs = _dims(x, 2)
-    return filters._plan((1, inputs, n, 1), 1, 0).run(x, b, False, activation, slope, out)
+    dims = (1, inputs, n, 1)  # pixels in a column: a pixel's channels are a row of x
+    if device == "cpu":
+        return filters._plan(dims, 1, 0).run(x, b, False, activation, slope, out)
+    from ferkern.opencl.ops import binary as on_device
+
+    return on_device.numbers(
+        x, filters, b, dims, 1, 0, scale_input=False, activation=activation, slope=slope, out=out, device=device
+    )
 
 
 def binary_weight_conv2d(
@@ -229,6 +264,7 @@ def binary_weight_conv2d(
     activation: str | None = None,
     slope: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Binary weights on float inputs: activation(alpha sum(sign(w) x) + b). XNOR-Net (2016), section 3.1.
 
@@ -240,7 +276,7 @@ def binary_weight_conv2d(
     x : float32 [N, C, H, W]
     filters
         From `binarize`.
-    b, stride, padding, activation, out
+    b, stride, padding, activation, out, device
         As in `conv2d`; `slope` is the activation's alpha.
 
     Returns
@@ -253,7 +289,8 @@ def binary_weight_conv2d(
         As `conv2d`; also where `filters` are no convolution's.
     """
     _require_filters(filters, is_dense=False)
-    return conv2d(x, filters.weights(), b, stride=stride, padding=padding, activation=activation, alpha=slope, out=out)
+    w = filters.weights()
+    return conv2d(x, w, b, stride=stride, padding=padding, activation=activation, alpha=slope, out=out, device=device)
 
 
 def binary_weight_dense(
@@ -288,16 +325,15 @@ def binary_weight_dense(
     return dense(x, filters.weights(), b, activation=activation, alpha=slope, out=out)
 
 
-def _signs(
-    plan: _core.BinaryConv2d,
-    x: Float32 | Words,
+def _words_out(
     filters: BinaryFilters,
     threshold: SignThreshold,
     out: Float32 | BinaryTensor | None,
     b: Float32 | None,
     scale_input: bool,
     activation: str | None,
-) -> BinaryTensor:
+) -> BinaryTensor | None:
+    """`out`, after the arguments beside a threshold were judged."""
     for name, given in (("b", b is not None), ("scale_input", scale_input), ("activation", activation is not None)):
         if given:
             raise ValueError(f"{name} has no place beside threshold, which decides the sign alone")
@@ -305,11 +341,30 @@ def _signs(
         raise TypeError(f"threshold must be from fold_batch_norm_sign, is {type(threshold).__name__}")
     if out is not None and not isinstance(out, BinaryTensor):
         raise TypeError(f"out must be a BinaryTensor where there is a threshold, is {type(out).__name__}")
-    filters_out = filters.shape[0]
-    if out is not None and out.channels != filters_out:
-        raise ValueError(f"out has {out.channels} channels, expected one for each of the {filters_out} filters")
-    bits = plan.run_signs(x, threshold.at_least, threshold.direction, None if out is None else out.bits)
-    return BinaryTensor(bits, filters_out) if out is None else out
+    if out is not None and out.channels != filters.shape[0]:
+        raise ValueError(f"out has {out.channels} channels, expected one for each of the {filters.shape[0]} filters")
+    return out
+
+
+def _signs(
+    x: Float32 | Words,
+    filters: BinaryFilters,
+    dims: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    threshold: SignThreshold,
+    out: BinaryTensor | None,
+    device: str,
+) -> BinaryTensor:
+    words = None if out is None else out.bits
+    limits = threshold.at_least, threshold.direction
+    if device == "cpu":
+        bits = filters._plan(dims, stride, padding).run_signs(x, *limits, words)
+    else:
+        from ferkern.opencl.ops import binary as on_device
+
+        bits = on_device.signs(x, filters, dims, stride, padding, thresholds=limits, out=words, device=device)
+    return BinaryTensor(bits, filters.shape[0]) if out is None else out
 
 
 def _require_filters(filters: BinaryFilters, *, is_dense: bool) -> None:
