@@ -1,21 +1,28 @@
-"""What this machine can do at most, and how near to that a network comes."""
+"""What this machine can do at most, how near to that a network comes, and what moving bytes costs."""
 
 from __future__ import annotations
 
+from ferkern.bench.compare import Comparison, compare, interleave
 from ferkern.bench.machine import Level, MachineProfile, Measured, Passage, load_profile, profile_path, saved_profile
 from ferkern.bench.measure import machine
 from ferkern.bench.network import NetworkBench, named, network
+from ferkern.bench.transfers import Transfers, transfers
 
 __all__ = [
+    "Comparison",
     "Level",
     "MachineProfile",
     "Measured",
     "NetworkBench",
     "Passage",
+    "Transfers",
+    "compare",
+    "interleave",
     "load_profile",
     "machine",
     "named",
     "network",
     "profile_path",
     "saved_profile",
+    "transfers",
 ]

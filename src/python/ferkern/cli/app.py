@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train, video
+from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train, transfers, video
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -50,4 +50,5 @@ app.command("eval")(guarded(evaluate.evaluate))
 app.command("train")(guarded(train.train))
 app.command("analyze")(guarded(analyze.analyze))
 app.command("bench")(guarded(bench.bench))
+app.command("transfers")(guarded(transfers.transfers))
 app.command("doctor")(guarded(doctor.doctor))
