@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferkern import _core
+from ferkern.auto import AUTO, for_pipeline
 from ferkern.face import landmarks as landmark_models
 from ferkern.face.ahead import ahead
 from ferkern.face.align import align
@@ -93,7 +94,7 @@ class Recognizer:
     heads : sequence of Head
         Heads of your own; what they say stands in `Face.extra`.
     device : str
-        Where the network runs.
+        Where the network runs; ``"auto"``: see `ferkern.bench.crossover`.
     threads : int, optional
         Threads of one call; None: as many as the process may use.
 
@@ -116,6 +117,8 @@ class Recognizer:
         device: str = "cpu",
         threads: int | None = None,
     ) -> None:
+        if device == AUTO:
+            device = for_pipeline(threads=threads)
         if detector is None or isinstance(detector, (str, os.PathLike)):
             from ferkern.face.detect import Detector
 
@@ -335,7 +338,7 @@ def recognize(
     heads : sequence of Head
         Heads of your own; what they say stands in `Face.extra`.
     device : str
-        Where the network runs.
+        Where the network runs; ``"auto"``: see `ferkern.bench.crossover`.
     threads : int, optional
         None: as many as the process may use.
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 __all__ = ["PRESETS", "Preset", "dense", "refine"]
 
@@ -35,6 +36,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+@by_map("flow")
 def dense(
     prev: Frame,
     next: Frame,

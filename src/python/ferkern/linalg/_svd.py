@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 __all__ = ["SVD", "SingularValues", "svd"]
 
@@ -82,6 +83,7 @@ def svd(
     iterations: int = 4,
     seed: int = 0,
 ) -> SingularValues[Real]: ...
+@by_map("svd")
 def svd(
     a: npt.NDArray[Real],
     *,

@@ -247,7 +247,8 @@ class Network:
         Parameters
         ----------
         device
-            Where it runs, such as ``"cpu"``.
+            Where it runs: ``"cpu"``, or ``"auto"``: where this machine's crossover map (`ferkern.bench.crossover`)
+            expects this batch to be faster.
         precision
             ``"float32"``, ``"bfloat16"`` (weights of large dense layers), or ``"int8"`` for a network that
             `ferkern.quantize.calibrate` has seen.
@@ -265,6 +266,10 @@ class Network:
         """
         from ferkern.session import Session
 
+        if device == "auto":
+            from ferkern.auto import for_network
+
+            device = for_network(self, batch=batch, precision=precision, threads=threads)
         if tune and precision != "int8":
             from ferkern.tune import tuned_kernels
 

@@ -7,6 +7,7 @@ from typing import overload
 import numpy as np
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._binary_types import BinaryFilters, BinaryTensor, SignThreshold, Words
 from ferkern.nn._convolution import conv2d
 from ferkern.nn._dense import dense
@@ -131,6 +132,7 @@ def binary_conv2d(
     out: BinaryTensor | None = None,
     device: str = "cpu",
 ) -> BinaryTensor: ...
+@by_map("binary_conv2d")
 def binary_conv2d(
     x: Float32 | BinaryTensor,
     filters: BinaryFilters,

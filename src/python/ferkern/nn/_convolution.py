@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._types import Float32, Padding, Pair
 
 __all__ = ["conv2d", "depthwise_conv2d", "depthwise_separable"]
 
 
+@by_map("conv2d")
 def conv2d(
     x: Float32,
     w: Float32,
@@ -45,6 +47,8 @@ def conv2d(
         C-contiguous array to write into; must not share memory with any input.
     device
         ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device all arrays are copied there and back.
+        ``"auto"``: where this machine's crossover map (`ferkern.bench.crossover`) expects it to be faster; without a
+        map the processor.
 
     Returns
     -------
@@ -78,6 +82,7 @@ def conv2d(
     return _core.conv2d(x, w, b, stride, padding, dilation, groups, activation, alpha, out)
 
 
+@by_map("conv2d")
 def depthwise_conv2d(
     x: Float32,
     w: Float32,
@@ -119,6 +124,7 @@ def depthwise_conv2d(
     return _core.depthwise_conv2d(x, w, b, stride, padding, dilation, activation, alpha, out)
 
 
+@by_map("depthwise_separable")
 def depthwise_separable(
     x: Float32,
     w_dw: Float32,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._types import Float32
 
 __all__ = ["dense", "softmax"]
 
 
+@by_map("dense")
 def dense(
     x: Float32,
     w: Float32,
