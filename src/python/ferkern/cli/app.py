@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import analyze, bench, demo, doctor, evaluate, recognize, train, transfers, video
+from ferkern.cli import analyze, bench, crossover, demo, doctor, evaluate, recognize, train, video, why
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -50,5 +50,6 @@ app.command("eval")(guarded(evaluate.evaluate))
 app.command("train")(guarded(train.train))
 app.command("analyze")(guarded(analyze.analyze))
 app.command("bench")(guarded(bench.bench))
-app.command("transfers")(guarded(transfers.transfers))
+app.command("crossover")(guarded(crossover.crossover))
+app.command("why")(guarded(why.why))
 app.command("doctor")(guarded(doctor.doctor))

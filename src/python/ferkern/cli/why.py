@@ -1,0 +1,181 @@
+"""``ferkern why``: which side ``device="auto"`` takes, and by what evidence."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ferkern.cli.output import results
+
+if TYPE_CHECKING:
+    from ferkern.bench.crossover_features import Features
+    from ferkern.bench.decide import Choice
+    from ferkern.bench.timefit import Expected
+
+__all__ = ["explain", "why"]
+
+
+def why(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NET|OP", help="A network by its name or file, or conv2d, dense, svd, flow, xnor, ..."),
+    ],
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Of a network: images a call (1).")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="Of a network (float32).")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads of the processor.")] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            metavar="AxB,CxD",
+            help="Of a function: shapes of its arrays in their order, 1x64x56x56,64x64x3x3.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="Of a function: stride=2, padding=same.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say which side device="auto" would take, what each side is expected to need, and why."""
+    from ferkern.bench.decide import choose
+
+    op, features, title = _asked(what, batch, precision, shape, option or [])
+    choice = choose(op, features, threads=threads)
+    if as_json:
+        typer.echo(json.dumps(_plain(choice), indent=1))
+        return
+    results().print("\n".join(explain(choice, title)), markup=False, soft_wrap=True)
+
+
+def _asked(
+    what: str, batch: int | None, precision: str | None, shape: str | None, options: list[str]
+) -> tuple[str, Features, str]:
+    from ferkern.bench.crossover_cases import ALIASES
+    from ferkern.bench.crossover_features import FEATURES, network_features, pipeline_features
+    from ferkern.bench.network import named
+
+    op = ALIASES.get(what, what)
+    if op in FEATURES:
+        if shape is None or batch or precision:
+            raise typer.BadParameter(f"{what} needs --shape, the shapes of its arrays, and no --batch or --precision")
+        given = dict(_option(one) for one in options)
+        arrays = [_Shape(_numbers(one)) for one in shape.split(",")]
+        try:
+            features = FEATURES[op](*arrays, **given)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise typer.BadParameter(f"--shape {shape}: these are no arrays of {what}: {error}") from error
+        return op, features, f"{op} on {', '.join('x'.join(map(str, a.shape)) for a in arrays)}"
+    if shape is not None or options:
+        raise typer.BadParameter("--shape and --option are for functions")
+    if op == "pipeline":
+        return op, pipeline_features(768, 1024, batch or 1), f"pipeline on 1024x768 pixels with {batch or 1} face(s)"
+    try:
+        net = named(what)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; functions: {', '.join((*FEATURES, *ALIASES))}") from error
+    count = batch or 1
+    features = network_features(net, count, precision or "float32")
+    return "network", features, f"{net.name}, batch {count}, {precision or 'float32'}"
+
+
+class _Shape:
+    """What an array is to the counts of `ferkern.bench.crossover_features`."""
+
+    itemsize = 4
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.size = shape, math.prod(shape)
+        self.nbytes = self.itemsize * self.size
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.strip().split("x"))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise typer.BadParameter(
+            f"--shape {text!r}: must be whole numbers from 1 with x between them, as in 1x64x56x56"
+        )
+    return sizes
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--option {text!r}: must be NAME=VALUE")
+    return name, int(value) if value.lstrip("-").isdecimal() else value
+
+
+def explain(choice: Choice, title: str) -> list[str]:
+    """The choice in sentences: which side, expected times, by what evidence."""
+    if choice.by is None or choice.cpu is None:
+        return [f"{title}: the CPU, because {choice.remarks[0]}."]
+    it = choice.by.identity
+    there = f"{choice.device} ({it.device})" if choice.device != "cpu" else "the CPU"
+    lines = [f"{title}: {there}.", ""]
+    lines.append(f"  CPU     {_time(choice.cpu)}   {it.brand}, {it.isa}, {it.threads} thread(s)")
+    lines += [
+        f"  device  {_time(e)}   {m.identity.device} ({m.identity.platform}), copies included"
+        for m, e in choice.devices
+    ]
+    lines += ["", *_evidence(choice)]
+    lines += [f"{remark}." for remark in choice.remarks]
+    return lines
+
+
+def _evidence(choice: Choice) -> list[str]:
+    from ferkern.bench.decide import rule_of_map
+    from ferkern.cli.crossover import words
+
+    assert choice.by is not None
+    assert choice.cpu is not None
+    f, measured = choice.features, choice.by
+    device = next(e for m, e in choice.devices if m is measured)
+    ratio = choice.cpu.seconds / device.seconds
+    faster = f"the device is expected to be {ratio:.2g} times as fast" if ratio > 1 else (
+        f"the CPU is expected to be {1 / ratio:.2g} times as fast"
+    )  # fmt: skip
+    overlap = choice.cpu.low < device.high and device.low < choice.cpu.high
+    lines = [f"{faster[0].upper()}{faster[1:]}{'; the intervals overlap, so it is not sure' if overlap else ''}."]
+    sizes = sum(len(ladder.rungs) for ladder in measured.ladders)
+    lines.append(
+        f"Evidence: {sizes} sizes of {measured.op} in {len(measured.ladders)} ladders, both sides in turn, measured "
+        f"{measured.date}, driver {measured.identity.driver}."
+    )
+    least, most, known = rule_of_map(measured).range_of(f)
+    unit = "million pixels" if measured.op in ("flow", "pipeline") else "million operations"
+    this = f"This call has {f.work / 1e6:.4g} {unit} and copies {f.moved / 1e6:.4g} MB"
+    if least <= f.work <= most:
+        lines.append(
+            f"{this}: between the least and the most that were measured ({least / 1e6:.3g} and {most / 1e6:.4g})."
+        )
+    else:
+        lines.append(
+            f"{this}: outside what was measured ({least / 1e6:.3g} to {most / 1e6:.4g}), so a guess from afar."
+        )
+    if not known:
+        lines.append(f"No call of its kind ({f.kind or 'plain'}) was measured; others stand in for it.")
+    for ladder in measured.ladders:
+        lines.append(f"  {ladder.family}: the device wins {words(ladder.crossing())} ({ladder.axis})")
+    return lines
+
+
+def _time(e: Expected) -> str:
+    return f"{e.seconds * 1e3:9.3f} ms ({e.low * 1e3:.3f} to {e.high * 1e3:.3f})"
+
+
+def _plain(choice: Choice) -> dict[str, Any]:
+    return {
+        "op": choice.op,
+        "features": asdict(choice.features),
+        "device": choice.device,
+        "cpu": None if choice.cpu is None else asdict(choice.cpu),
+        "devices": [{"identity": asdict(m.identity), "expected": asdict(e)} for m, e in choice.devices],
+        "measured": None if choice.by is None else choice.by.date,
+        "remarks": list(choice.remarks),
+    }

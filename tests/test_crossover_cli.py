@@ -1,0 +1,139 @@
+"""``ferkern crossover`` and ``ferkern why`` from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from command import ferkern
+from ferkern.bench.crossover_crossing import Crossing
+from ferkern.bench.crossover_features import network_features
+from ferkern.bench.crossover_map import Crossover, Ladder, Rung, save_map
+from ferkern.bench.decide import choose
+from ferkern.cli.crossover import words
+from ferkern.cli.why import explain
+from ferkern.models import build
+from test_crossover import HERE, made_up, of_size, own_cache, rung, there
+
+__all__ = ["own_cache", "there"]
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return ferkern(*arguments, cwd=cwd, FERKERN_CACHE_DIR=os.environ["FERKERN_CACHE_DIR"])
+
+
+@pytest.mark.slow
+def test_crossover(cl_device, tmp_path, own_cache):
+    options = ("--device", cl_device, "--quick", "--no-first", "--times", "--threads", 1, "--json", tmp_path / "o.json")
+    done = run("crossover", "conv2d", *options)
+    assert done.returncode == 0, done.stderr
+    assert "1 thread)" in done.stdout
+    assert "3x3, 64 to 64 channels" in done.stdout
+    assert "not measured" in done.stdout  # the first call
+    (values,) = json.loads((tmp_path / "o.json").read_text())["crossover"]
+    assert values["op"] == "conv2d"
+    assert values["identity"]["threads"] == 1
+    assert {"call", "resident", "first"} == set(values["ladders"][0]["crossings"])
+    assert all(len(r["cpu"]) >= 3 for ladder in values["ladders"] for r in ladder["rungs"])
+    assert not (own_cache / "crossover.json").exists()  # a rough look decides nothing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["crossover", "nothing"], "'nothing' is neither a file nor shipped"),
+        (["crossover", "conv2d", "--device", "cpu"], "device must be"),
+        (["crossover", "conv2d", "--device", "opencl:99"], "opencl:99"),
+        (["crossover", "--json", "nowhere/x.json"], "there is no folder"),
+        (["why", "nothing"], "'nothing' is neither a file nor shipped"),
+        (["why", "conv2d"], "conv2d needs --shape"),
+        (["why", "conv2d", "--shape", "1x3x0x9"], "must be whole numbers from 1"),
+        (["why", "conv2d", "--shape", "1x3x9x9"], "these are no arrays of conv2d"),
+        (["why", "conv2d", "--shape", "3x9,1x2"], "these are no arrays of conv2d"),
+        (["why", "conv2d", "--shape", "1x3x9x9,2x3x3x3", "--option", "stride"], "must be NAME=VALUE"),
+        (["why", "conv2d", "--shape", "1x3x9x9,2x3x3x3", "--batch", "2"], "no --batch"),
+        (["why", "fer_small", "--shape", "1x3x9x9"], "--shape and --option are for functions"),
+        (["why", "fer_small", "--batch", "0"], "--batch"),
+    ],
+)
+def test_wrong_use(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+def test_why_without_a_map():
+    done = run("why", "fer_small", "--batch", 8)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fer_small, batch 8, float32: the CPU, because no crossover map of this machine")
+    assert "ferkern crossover network" in done.stdout
+    done = run("why", "pipeline", "--json")
+    assert json.loads(done.stdout)["device"] == "cpu"
+    assert json.loads(done.stdout)["cpu"] is None
+
+
+def test_why_by_a_map():
+    """A network beside a map of networks: the saved sides, the evidence, what lies outside of it."""
+    net = build("fer_2conv")
+    rungs = []
+    for batch in (1, 8, 64):
+        features = network_features(net, batch)
+        rungs.append(Rung(batch, features, (1e-4 * batch,) * 3, (1e-2 + 1e-3 * batch,) * 3))
+    save_map(Crossover("network", HERE, "2026-01-02T03:04:05+00:00", (Ladder("fer_2conv", "batch", tuple(rungs)),)))
+    done = run("why", "fer_2conv", "--batch", 8)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fer_2conv, batch 8, float32: the CPU.")
+    assert "0.800 ms" in done.stdout
+    assert "18.000 ms" in done.stdout
+    assert "The CPU is expected to be 2" in done.stdout
+    assert "3 sizes of network in 1 ladders, both sides in turn, measured 2026-01-02" in done.stdout
+    assert "between the least and the most that were measured" in done.stdout
+    assert "fer_2conv: the device wins never (batch)" in done.stdout
+    far = run("why", "resnet50", "--batch", 500)
+    assert "outside what was measured" in far.stdout
+
+
+def test_why_of_a_function_as_json():
+    save_map(made_up())
+    shape = ("--shape", "1x8x8x8,8x8x3x3", "--option", "padding=same", "--option", "stride=2")
+    done = run("why", "conv2d", *shape, "--json")
+    values = json.loads(done.stdout)
+    assert values["device"] == "cpu"
+    assert values["features"]["work"] == 2 * 16 * 8 * 8 * 9
+    assert values["cpu"]["low"] < values["cpu"]["seconds"] < values["cpu"]["high"]
+    assert values["devices"][0]["identity"]["device"] == "Made Up"
+    assert values["measured"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_words_for_a_device_that_wins(there):
+    save_map(made_up())
+    text = explain(choose("conv2d", of_size(200)), "a call")
+    assert text[0] == "a call: opencl:3 (Made Up)."
+    assert any(line.startswith("The device is expected to be ") for line in text)
+    odd = of_size(200)
+    text = explain(choose("conv2d", replace(odd, kind="1x1")), "a call")
+    assert any("No call of its kind (1x1) was measured" in line for line in text)
+    close = tuple(rung(n, 1e-5 * n, 1.02e-5 * n) for n in (1, 4, 16, 64))
+    save_map(made_up("dense", ladders=(Ladder("alike", "size", close),)))
+    assert any("the intervals overlap" in line for line in explain(choose("dense", of_size(10)), "a call"))
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (None, "not measured"),
+        (Crossing("never", float("inf"), float("inf"), float("inf"), 1.0), "never"),
+        (Crossing("always", 0.0, 0.0, 3.0, 0.8), "always (80 % sure)"),
+        (Crossing("from", 37.0, 30.0, 45.0, 1.0), "from 37 (30 to 45)"),
+        (Crossing("from", 37.0, 0.0, float("inf"), 0.5), "from 37 (always to never)"),
+        (Crossing("from", 37.0, 37.0, 37.0, 1.0, (4.0, 8.0)), "from 37, but not at 4, 8"),
+    ],
+)
+def test_words_of_a_crossing(found, text):
+    assert words(found) == text
