@@ -36,6 +36,9 @@ NOT_SANITIZED = {
     "test_emulated": "starts an emulator",
     "test_train": "needs torch; the native code under it is called by test_session, test_detect and test_cascade",
     "test_video": "Python, and FFmpeg, which is not ours; what they call, test_track, test_session and test_warp call",
+    "test_transfers": "Python, and the devices' drivers, which are not ours",
+    "test_compare": "Python alone",
+    "test_pytest_plugin": "Python alone",
     "test_opencl": "the devices' compilers and drivers, which are not ours; arguments are judged as in test_conv2d",
 }
 

@@ -1,23 +1,30 @@
-"""What this machine can do at most, how near to that a network comes, and from which size on a device is faster."""
+"""What this machine can do at most, how near a network comes, what moving bytes costs, from which size a device wins."""
 
 from __future__ import annotations
 
+from ferkern.bench.compare import Comparison, compare, interleave
 from ferkern.bench.crossover import crossover
 from ferkern.bench.machine import Level, MachineProfile, Measured, Passage, load_profile, profile_path, saved_profile
 from ferkern.bench.measure import machine
 from ferkern.bench.network import NetworkBench, named, network
+from ferkern.bench.transfers import Transfers, transfers
 
 __all__ = [
+    "Comparison",
     "Level",
     "MachineProfile",
     "Measured",
     "NetworkBench",
     "Passage",
+    "Transfers",
+    "compare",
     "crossover",
+    "interleave",
     "load_profile",
     "machine",
     "named",
     "network",
     "profile_path",
     "saved_profile",
+    "transfers",
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import analyze, bench, crossover, demo, doctor, evaluate, recognize, train, video, why
+from ferkern.cli import analyze, bench, crossover, demo, doctor, evaluate, recognize, train, transfers, video, why
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -52,4 +52,5 @@ app.command("analyze")(guarded(analyze.analyze))
 app.command("bench")(guarded(bench.bench))
 app.command("crossover")(guarded(crossover.crossover))
 app.command("why")(guarded(why.why))
+app.command("transfers")(guarded(transfers.transfers))
 app.command("doctor")(guarded(doctor.doctor))
