@@ -1,4 +1,4 @@
-"""What this machine can do at most, how near a network comes, what moving bytes costs, from which size a device wins."""
+"""What this machine can do at most, how near a network comes, what moving bytes costs, when a device is faster."""
 
 from __future__ import annotations
 
