@@ -141,6 +141,23 @@ def test_a_size_that_is_refused_ends_its_way_only():
     assert missing == {"host to device, pageable from 200 bytes on": "200 bytes are more than 100"}
 
 
+def test_trouble_in_a_copy_ends_its_way_only():
+    class Lost(SimulatedLink):
+        def copy(self) -> None:
+            raise OSError(5, "the device is gone")
+
+    lost = Lost(1e-6, 1e9)
+    other = Way("pinned", "host to device", "driver")
+    links = {WAY: lambda: lost, other: lambda: SimulatedLink(1e-6, 1e9)}
+    cases = [Case(way, 10) for way in links]
+    readings, missing = run_cases(links, cases, Effort(least=3, most=3), (OSError,))
+    assert [r.way for r in readings] == [other]
+    assert missing == {"host to device, pageable": "[Errno 5] the device is gone"}
+    assert lost.released == 1
+    with pytest.raises(OSError, match="gone"):
+        run_cases(links, cases, Effort(least=3, most=3))
+
+
 def test_what_there_is_to_measure():
     file = Way("cold", "file to host", "host")
     both = Way("pinned", "both at once", "driver", times=2)

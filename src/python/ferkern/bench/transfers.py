@@ -164,7 +164,7 @@ def transfers(
     from ferkern.bench.measure import identity
     from ferkern.bench.transfers_opencl import Queues
     from ferkern.bench.transfers_ways import ways_of
-    from ferkern.opencl import find
+    from ferkern.opencl import DeviceError, find
 
     if limit < 1:
         raise ValueError(f"limit must be 1 byte at least, is {limit}")
@@ -175,7 +175,8 @@ def transfers(
     most = min(limit, target.info.allocation_bytes, target.info.memory_bytes // _COPIES, _free_memory() // _COPIES)
     sizes = [size for size in (FULL if full else _short(limits)) if size <= most]
     effort = effort or (Effort(0.25, least=11, most=200) if full else Effort())
-    readings, missing = run_cases(makers, wrap(cases_of(list(makers), sizes)), effort)
+    trouble = (target.cl.Error, DeviceError, MemoryError, OSError)
+    readings, missing = run_cases(makers, wrap(cases_of(list(makers), sizes)), effort, trouble)
     return conclude(target.info, identity(), limits, readings, missing)
 
 
@@ -201,9 +202,17 @@ def cases_of(ways: Sequence[Way], sizes: Sequence[int]) -> list[Case]:
 
 
 def run_cases(
-    makers: Mapping[Way, Callable[[], Link]], cases: Iterable[Case], effort: Effort
+    makers: Mapping[Way, Callable[[], Link]],
+    cases: Iterable[Case],
+    effort: Effort,
+    trouble: tuple[type[BaseException], ...] = (),
 ) -> tuple[list[Reading], dict[str, str]]:
     """Take the readings; a way that refuses a size is not asked for larger ones.
+
+    Parameters
+    ----------
+    trouble
+        Further errors that mean no more than that this reading cannot be taken.
 
     Returns
     -------
@@ -211,6 +220,7 @@ def run_cases(
     missing
         Way, and the size from which on it refuses → why.
     """
+    expected: tuple[type[BaseException], ...] = (Unmeasurable, *trouble)
     readings: list[Reading] = []
     missing: dict[str, str] = {}
     refused: set[Way] = set()
@@ -220,10 +230,10 @@ def run_cases(
             continue
         try:
             reading = measure(makers[case.way](), case.way, case.size_bytes, case.offset_bytes, effort)
-        except Unmeasurable as error:
+        except expected as error:
             refused.add(case.way)
             more = f" from {case.size_bytes:,} bytes on" if case.way in measured else ""
-            missing[f"{case.way}{more}"] = str(error)
+            missing[f"{case.way}{more}"] = str(error) or type(error).__name__
             continue
         measured.add(case.way)
         readings.append(reading)
