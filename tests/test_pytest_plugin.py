@@ -143,13 +143,6 @@ def test_a_marker_used_wrongly(pytester):
     assert done.stdout.str().count(f"{MARKER} takes seconds= and device_seconds=, above 0") >= len(uses)
 
 
-def test_a_run_on_the_processor_has_no_device_times(pytester):
-    pytester.makepyfile("def test_a(benchmark, ferkern_device_times):\n    ferkern_device_times([])")
-    done = run(pytester)
-    done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines_random(["*there are no spans: this was no run on a device*"])
-
-
 def test_a_factor_below_zero(pytester):
     done = run(pytester, "--ferkern-limits-factor=-1")
     assert done.ret == pytest.ExitCode.USAGE_ERROR

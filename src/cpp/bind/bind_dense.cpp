@@ -2,11 +2,7 @@
 
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
-#include "bind/layers.hpp"
-#include "ops/dense/dense.hpp"
-#include "ops/elementwise/elementwise.hpp"
-#include "ops/gemm/gemm.hpp"
-#include "ops/softmax/softmax.hpp"
+#include "bind/layer_arguments.hpp"
 
 namespace fk {
 
@@ -14,20 +10,10 @@ namespace {
 
 using Out = std::optional<py::object>;
 
-std::vector<py::ssize_t> shape_of(const View<const float>& x) { return {x.dims.begin(), x.dims.begin() + x.rank}; }
-
 py::array_t<float> gemm_call(const py::object& a_in, const py::object& b_in, const py::object& bias_in, bool transpose_b,
                              const py::object& activation, const std::optional<float>& alpha, const Out& out) {
-    py::array a_owner;
-    py::array b_owner;
-    const View<const float> a = view_in<float>(a_in, "a", 2, 2, a_owner);
-    const View<const float> b = view_in<float>(b_in, "b", 2, 2, b_owner);
-    const Vector bias(bias_in, "bias");
-    const gemm::Shape shape = gemm::infer({.a = {a.dims[0], a.dims[1]},
-                                           .b = {b.dims[0], b.dims[1]},
-                                           .transposed = transpose_b,
-                                           .bias = bias.length(),
-                                           .activation = activation_in(activation, alpha)});
+    const GemmArguments arguments(a_in, b_in, bias_in, transpose_b, activation, alpha);
+    const auto& [a_owner, b_owner, a, b, bias, shape] = arguments;
     py::array_t<float> c = output_array<float>(out, {shape.m, shape.n}, {{"a", a_owner}, {"b", b_owner}, {"bias", bias.owner}});
     float* to = c.mutable_data();
 
@@ -41,7 +27,7 @@ py::array_t<float> gemm_call(const py::object& a_in, const py::object& b_in, con
     const bool b_rows = b.strides[1] == 1 || b.dims[1] == 1;
     const float* from_a = a_rows ? a.data : dense_values(a, a_storage);
     const float* from_b = b_rows ? b.data : dense_values(b, b_storage);
-    const gemm::Plan plan(shape, from_b, b_rows ? b.strides[0] : b.dims[1], transpose_b, dense_bias.data(), threads);
+    const gemm::Plan plan(shape, from_b, b_rows ? b.strides[0] : b.dims[1], dense_bias.data(), threads);
     Scratch scratch(plan.scratch(), threads);
     plan.run(from_a, a_rows ? a.strides[0] : shape.k, to, shape.n, shape.m, scratch);
     return c;
@@ -49,15 +35,8 @@ py::array_t<float> gemm_call(const py::object& a_in, const py::object& b_in, con
 
 py::array_t<float> dense_call(const py::object& x_in, const py::object& w_in, const py::object& b_in,
                               const py::object& activation, const std::optional<float>& alpha, const Out& out) {
-    py::array x_owner;
-    py::array w_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 2, 2, x_owner);
-    const View<const float> w = view_in<float>(w_in, "w", 2, 2, w_owner);
-    const Vector b(b_in, "b");
-    const dense::Shape shape = dense::infer({.x = {x.dims[0], x.dims[1]},
-                                             .w = {w.dims[0], w.dims[1]},
-                                             .bias = b.length(),
-                                             .activation = activation_in(activation, alpha)});
+    const DenseArguments arguments(x_in, w_in, b_in, activation, alpha);
+    const auto& [x_owner, w_owner, x, w, b, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.out}, {{"x", x_owner}, {"w", w_owner}, {"b", b.owner}});
     float* to = y.mutable_data();
 
@@ -72,20 +51,11 @@ py::array_t<float> dense_call(const py::object& x_in, const py::object& w_in, co
     return y;
 }
 
-py::array_t<float> elementwise_call(const py::object& a_in, const py::object& b_in, const char* a_name, const char* b_name,
+py::array_t<float> elementwise_call(const ElementwiseArguments::Named& a_in, const ElementwiseArguments::Named& b_in,
                                     const Activation& activation, const Out& out) {
-    py::array a_owner;
-    py::array b_owner;
-    View<const float> b;
-    const View<const float> a = view_in<float>(a_in, a_name, 1, 4, a_owner);
-    const bool two = !b_in.is_none();
-    if (two) {
-        b = view_in<float>(b_in, b_name, 1, 4, b_owner);
-        require(a.rank == b.rank && a.dims == b.dims, a_name, " and ", b_name, " must have the same shape: ", a.shape(), " and ",
-                b.shape());
-    }
-    const elementwise::Shape shape = elementwise::infer({.activation = activation, .count = a.size(), .inputs = two ? 2 : 1});
-    py::array_t<float> y = output_array<float>(out, shape_of(a), {{a_name, a_owner, true}, {b_name, b_owner, true}});
+    const ElementwiseArguments arguments(a_in, b_in, activation);
+    const auto& [a_owner, b_owner, a, b, shape] = arguments;
+    py::array_t<float> y = output_array<float>(out, shape_of(a), {{a_in.name, a_owner, true}, {b_in.name, b_owner, true}});
     float* to = y.mutable_data();
 
     const py::gil_scoped_release released;
@@ -93,12 +63,12 @@ py::array_t<float> elementwise_call(const py::object& a_in, const py::object& b_
     Tensor<float> b_storage;
     const elementwise::Plan plan(shape, chosen_threads());
     Scratch scratch;
-    plan.run(dense_values(a, a_storage), two ? dense_values(b, b_storage) : nullptr, to, shape.count, scratch);
+    plan.run(dense_values(a, a_storage), shape.inputs == 2 ? dense_values(b, b_storage) : nullptr, to, a.size(), scratch);
     return y;
 }
 
 py::array_t<float> activate_call(const py::object& x, const py::object& kind, const std::optional<float>& alpha, const Out& out) {
-    return elementwise_call(x, py::none(), "x", "", activation_in(kind, alpha), out);
+    return elementwise_call({"x", x}, {"", py::none()}, activation_in(kind, alpha), out);
 }
 
 py::array_t<float> add_call(const py::object& x1, const py::object& x2, const py::object& activation,
@@ -106,16 +76,12 @@ py::array_t<float> add_call(const py::object& x1, const py::object& x2, const py
     if (x2.is_none()) {
         throw TypeError("x2 must be a NumPy array, is NoneType");
     }
-    return elementwise_call(x1, x2, "x1", "x2", activation_in(activation, alpha), out);
+    return elementwise_call({"x1", x1}, {"x2", x2}, activation_in(activation, alpha), out);
 }
 
 py::array_t<float> softmax_call(const py::object& x_in, std::int64_t axis, const Out& out) {
-    py::array x_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 1, 4, x_owner);
-    require(axis >= -x.rank && axis < x.rank, "axis must be from ", -x.rank, " to ", x.rank - 1, ", is ", axis);
-    const auto along = static_cast<std::size_t>(axis < 0 ? axis + x.rank : axis);
-    const std::int64_t n = x.dims[along];
-    const softmax::Shape shape = softmax::infer({.rows = n > 0 ? x.size() / n : 0, .n = n});
+    const SoftmaxArguments arguments(x_in, axis);
+    const auto& [x_owner, x, along, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, shape_of(x), {{"x", x_owner}});
     float* to = y.mutable_data();
 
@@ -131,19 +97,16 @@ py::array_t<float> softmax_call(const py::object& x_in, std::int64_t axis, const
     }
     Tensor<float> storage;
     const float* from = dense_values(rows, storage);
+    const std::int64_t count = std::int64_t(shape.n) * shape.inner;
     if (along + 1 == static_cast<std::size_t>(x.rank)) {
-        plan.run(from, to, shape.rows, scratch);
+        plan.run(from, to, count, scratch);
         return y;
     }
     Tensor<float> results(x.size());
-    plan.run(from, results.data(), shape.rows, scratch);
-    std::int64_t inner = 1;
-    for (std::size_t d = along + 1; d < static_cast<std::size_t>(x.rank); ++d) {
-        inner *= x.dims[d];
-    }
-    for (std::int64_t row = 0; row < shape.rows; ++row) {
-        for (std::int64_t i = 0; i < n; ++i) {
-            to[(row / inner * n + i) * inner + row % inner] = results[row * n + i];
+    plan.run(from, results.data(), count, scratch);
+    for (std::int64_t row = 0; row < count; ++row) {
+        for (std::int64_t i = 0; i < shape.size; ++i) {
+            to[(row / shape.inner * shape.size + i) * shape.inner + row % shape.inner] = results[row * shape.size + i];
         }
     }
     return y;

@@ -38,13 +38,14 @@ std::tuple<double, double, double> device_cost(const std::string& op, const py::
     return {cost.flops, cost.bytes_read, cost.bytes_written};
 }
 
-// The array that a device's result is copied into: as for the processor, `out` or a new one. `inputs`: by their names, or None.
+// The array that a device's result is copied into: as for the processor, `out` or a new one. `inputs`: by their names, or None;
+// may_be_input: `out` may be one of them.
 py::array_t<float> device_output(const std::optional<py::object>& out, const std::vector<py::ssize_t>& shape,
-                                 const std::map<std::string, py::object>& inputs) {
+                                 const std::map<std::string, py::object>& inputs, bool may_be_input) {
     std::vector<Input> apart;
     for (const auto& [name, object] : inputs) {
         if (!object.is_none()) {
-            apart.push_back({name, as_array(object, name.c_str())});
+            apart.push_back({name, as_array(object, name.c_str()), may_be_input});
         }
     }
     return output_array<float>(out, shape, apart);
@@ -86,7 +87,7 @@ void bind_device(py::module_& m) {
     m.def(
         "conv2d_kernels", [](const py::array& record) { return conv2d::kernel_names(shape_in<fk_conv2d_shape>(record)); },
         py::arg("shape"));
-    m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("inputs"));
+    m.def("device_output", &device_output, py::arg("out"), py::arg("shape"), py::arg("inputs"), py::arg("may_be_input") = false);
     m.def("dense_float32", &dense_float32, py::arg("array"), py::arg("name"), py::arg("shape"));
 }
 

@@ -2,13 +2,7 @@
 
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
-#include "bind/layers.hpp"
-#include "ops/batch_norm/batch_norm.hpp"
-#include "ops/concat/concat.hpp"
-#include "ops/depthwise/depthwise.hpp"
-#include "ops/global_pool/global_pool.hpp"
-#include "ops/local_response_norm/local_response_norm.hpp"
-#include "ops/pool/pool.hpp"
+#include "bind/layer_arguments.hpp"
 
 namespace fk {
 
@@ -18,13 +12,8 @@ using Out = std::optional<py::object>;
 
 py::array_t<float> pool_call(const py::object& x_in, pool::Params params, const py::object& size, const py::object& stride,
                              const py::object& padding, const Out& out) {
-    py::array x_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
-    params.x = four(x);
-    params.window.size = pair_in(size, "size");
-    params.window.stride = stride.is_none() ? params.window.size : pair_in(stride, "stride");
-    params.window.padding = padding_in(padding);
-    const pool::Shape shape = pool::infer(params);
+    const PoolArguments arguments(x_in, params, size, stride, padding);
+    const auto& [x_owner, x, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.oh, shape.ow}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
@@ -32,7 +21,7 @@ py::array_t<float> pool_call(const py::object& x_in, pool::Params params, const 
     const int threads = chosen_threads();
     const pool::Plan plan(shape, threads);
     through_blocks(plan, x, shape.c, std::int64_t(shape.oh) * shape.ow, to, threads,
-                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, shape.n, scratch); });
+                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, arguments.shape.n, scratch); });
     return y;
 }
 
@@ -52,9 +41,8 @@ py::array_t<float> l2_pool2d(const py::object& x, const py::object& size, const 
 }
 
 py::array_t<float> global_pool_call(const py::object& x_in, bool average, const Out& out) {
-    py::array x_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
-    const global_pool::Shape shape = global_pool::infer({.x = four(x), .kind = average ? global_pool_average : global_pool_max});
+    const GlobalPoolArguments arguments(x_in, average);
+    const auto& [x_owner, x, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.c}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
@@ -71,19 +59,8 @@ py::array_t<float> global_pool_call(const py::object& x_in, bool average, const 
 py::array_t<float> depthwise_conv2d(const py::object& x_in, const py::object& w_in, const py::object& b_in,
                                     const py::object& stride, const py::object& padding, const py::object& dilation,
                                     const py::object& activation, const std::optional<float>& alpha, const Out& out) {
-    py::array x_owner;
-    py::array w_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
-    const View<const float> w = view_in<float>(w_in, "w", 4, 4, w_owner);
-    const Vector b(b_in, "b");
-    const depthwise::Shape shape = depthwise::infer({.x = four(x),
-                                                     .w = four(w),
-                                                     .bias = b.length(),
-                                                     .window = {.size = {},
-                                                                .stride = pair_in(stride, "stride"),
-                                                                .dilation = pair_in(dilation, "dilation"),
-                                                                .padding = padding_in(padding)},
-                                                     .activation = activation_in(activation, alpha)});
+    const DepthwiseArguments arguments(x_in, w_in, b_in, stride, padding, dilation, activation, alpha);
+    const auto& [x_owner, w_owner, x, w, b, shape] = arguments;
     py::array_t<float> y =
         output_array<float>(out, {shape.n, shape.oc, shape.oh, shape.ow}, {{"x", x_owner}, {"w", w_owner}, {"b", b.owner}});
     float* to = y.mutable_data();
@@ -94,29 +71,16 @@ py::array_t<float> depthwise_conv2d(const py::object& x_in, const py::object& w_
     const Tensor<float> bias = b.dense();
     const depthwise::Plan plan(shape, dense_values(w, storage), bias.data(), threads);
     through_blocks(plan, x, shape.oc, std::int64_t(shape.oh) * shape.ow, to, threads,
-                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, nullptr, shape.n, scratch); });
+                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, nullptr, arguments.shape.n, scratch); });
     return y;
 }
 
 py::array_t<float> batch_norm_call(const py::object& x_in, const py::object& gamma_in, const py::object& beta_in,
                                    const py::object& mean_in, const py::object& variance_in, double epsilon,
                                    const py::object& activation, const std::optional<float>& alpha, const Out& out) {
-    py::array x_owner;
-    View<const float> x = view_in<float>(x_in, "x", 2, 4, x_owner);
-    require(x.rank != 3, "x must have 2 or 4 dimensions, has 3: shape ", x.shape());
-    std::vector<py::ssize_t> out_shape(x.dims.begin(), x.dims.begin() + x.rank);
-    if (x.rank == 2) {
-        x.rank = 4;
-        x.dims[2] = x.dims[3] = 1;
-    }
-    const std::array vectors{Vector(gamma_in, "gamma"), Vector(beta_in, "beta"), Vector(mean_in, "mean"),
-                             Vector(variance_in, "variance")};
-    batch_norm::Params params{.x = four(x), .epsilon = epsilon, .activation = activation_in(activation, alpha)};
-    for (std::size_t i = 0; i < vectors.size(); ++i) {
-        params.statistics[i] = vectors[i].length();
-    }
-    const batch_norm::Shape shape = batch_norm::infer(params);
-    py::array_t<float> y = output_array<float>(out, out_shape,
+    const BatchNormArguments arguments(x_in, gamma_in, beta_in, mean_in, variance_in, epsilon, activation, alpha);
+    const auto& [x_owner, x, shape_out, vectors, shape] = arguments;
+    py::array_t<float> y = output_array<float>(out, shape_out,
                                                {{"x", x_owner},
                                                 {"gamma", vectors[0].owner},
                                                 {"beta", vectors[1].owner},
@@ -132,16 +96,14 @@ py::array_t<float> batch_norm_call(const py::object& x_in, const py::object& gam
     const Tensor<float> variance = vectors[3].dense();
     const batch_norm::Plan plan(shape, gamma.data(), beta.data(), mean.data(), variance.data(), threads);
     through_blocks(plan, x, shape.c, std::int64_t(shape.ih) * shape.iw, to, threads,
-                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, shape.n, scratch); });
+                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, arguments.shape.n, scratch); });
     return y;
 }
 
 py::array_t<float> local_response_norm_call(const py::object& x_in, std::int64_t size, double alpha, double beta, double k,
                                             const Out& out) {
-    py::array x_owner;
-    const View<const float> x = view_in<float>(x_in, "x", 4, 4, x_owner);
-    const local_response_norm::Shape shape =
-        local_response_norm::infer({.x = four(x), .size = size, .alpha = alpha, .beta = beta, .k = k});
+    const LocalResponseNormArguments arguments(x_in, size, alpha, beta, k);
+    const auto& [x_owner, x, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw}, {{"x", x_owner}});
     float* to = y.mutable_data();
 
@@ -149,20 +111,13 @@ py::array_t<float> local_response_norm_call(const py::object& x_in, std::int64_t
     const int threads = chosen_threads();
     const local_response_norm::Plan plan(shape, threads);
     through_blocks(plan, x, shape.c, std::int64_t(shape.ih) * shape.iw, to, threads,
-                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, shape.n, scratch); });
+                   [&](const float* bx, float* by, Scratch& scratch) { plan.run(bx, by, arguments.shape.n, scratch); });
     return y;
 }
 
 py::array_t<float> concat_call(const py::sequence& xs, const Out& out) {
-    std::vector<Input> inputs;
-    std::vector<View<const float>> views;
-    concat::Params params;
-    for (std::size_t t = 0; t < xs.size(); ++t) {
-        Input& input = inputs.emplace_back(Input{message("xs[", t, "]"), {}});
-        views.push_back(view_in<float>(xs[t], input.name.c_str(), 4, 4, input.array));
-        params.x.push_back(four(views.back()));
-    }
-    const concat::Shape shape = concat::infer(params);
+    const ConcatArguments arguments(xs);
+    const auto& [inputs, views, shape] = arguments;
     py::array_t<float> y = output_array<float>(out, {shape.n, shape.c, shape.ih, shape.iw}, inputs);
     float* to = y.mutable_data();
 

@@ -78,7 +78,7 @@ void lower_activation(Planner& planner, const Node& node) {
     const int x = node.inputs.at(0);
     const int block = planner.block_of(x);
     const std::int64_t count = image_floats(planner.dims(x), block);
-    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .count = count, .inputs = 1});
+    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .size = count, .inputs = 1});
     const auto layer = std::make_shared<elementwise::Plan>(shape, planner.threads());
     const int from = planner.read(x, block);
     const int to = planner.write(node.output, block, planner.dims(x));
@@ -101,9 +101,9 @@ void lower_add(Planner& planner, const Node& node) {
         from.push_back(planner.read(value, block));
     }
     const std::int64_t count = image_floats(dims, block);
-    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .count = count, .inputs = 2});
+    const elementwise::Shape shape = elementwise::infer({.activation = node.activation, .size = count, .inputs = 2});
     const auto last = std::make_shared<elementwise::Plan>(shape, planner.threads());
-    const auto plain = std::make_shared<elementwise::Plan>(elementwise::infer({.activation = {}, .count = count, .inputs = 2}),
+    const auto plain = std::make_shared<elementwise::Plan>(elementwise::infer({.activation = {}, .size = count, .inputs = 2}),
                                                            planner.threads());
     const int to = planner.write(node.output, block, dims);
     add_step(planner, node, "elementwise", *last, from, to, elementwise::cost(shape),
@@ -139,8 +139,8 @@ void lower_softmax(Planner& planner, const Node& node) {
             message(node.label, ": softmax expects features (C); its input has ", planner.dims(x).size(), " dimensions"));
     }
     const std::int64_t n = planner.dims(x)[0];
-    const auto layer = std::make_shared<softmax::Plan>(softmax::infer({.rows = planner.batch(), .n = n}), planner.threads());
-    add_layer(planner, node, "softmax", layer, {1, 1}, planner.dims(x), softmax::cost(softmax::infer({.rows = 1, .n = n})));
+    const auto layer = std::make_shared<softmax::Plan>(softmax::infer({.n = planner.batch(), .size = n}), planner.threads());
+    add_layer(planner, node, "softmax", layer, {1, 1}, planner.dims(x), softmax::cost(softmax::infer({.n = 1, .size = n})));
 }
 
 void lower_local_response_norm(Planner& planner, const Node& node) {

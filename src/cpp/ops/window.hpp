@@ -53,4 +53,17 @@ template <class Shape> void set_window(Shape& s, const WindowParams& window, std
     }
 }
 
+// Whether a device's groups can keep the part of the image that their windows reach in local memory, of which every device
+// has 32 KiB: the smallest group computes 4 rows of 16 outputs, columns in whole strides.
+template <class Shape> bool tile_fits(const Shape& s) {
+    std::array<std::int64_t, 2> reach{s.kh, s.kw};
+    if constexpr (requires { s.dilation_h; }) {
+        reach = {(s.kh - 1) * std::int64_t(s.dilation_h) + 1, (s.kw - 1) * std::int64_t(s.dilation_w) + 1};
+    }
+    constexpr std::int64_t most = 32 * 1024 / 4;
+    const std::int64_t rows = 3 * std::int64_t(s.stride_h) + reach[0];
+    const std::int64_t columns = 16 * std::int64_t(s.stride_w) + reach[1];
+    return rows <= most && columns <= most && rows * columns <= most;
+}
+
 } // namespace fk

@@ -26,6 +26,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("batch_norm", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/batch_norm/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("batch_norm", device_rows);
 } // namespace
 
 Shape infer(const Params& p) {
@@ -55,6 +64,10 @@ double deviation(const float* variance, std::int64_t c, double epsilon) {
 Cost cost(const Shape& s) {
     const double values = double(s.n) * s.c * s.ih * s.iw;
     return {.flops = 2 * values, .bytes_read = 4 * (values + 2.0 * s.c), .bytes_written = 4 * values};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("batch_norm", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, const float* gamma, const float* beta, const float* mean, const float* variance, int threads,

@@ -7,18 +7,14 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "fk_batch_norm.h"
 #include "ops/activation.hpp"
 #include "ops/batch_norm/leaf.hpp"
 #include "ops/op.hpp"
 
 namespace fk::batch_norm {
 
-struct Shape {
-    int n, c, ih, iw;
-    float epsilon;
-    int activation;
-    float alpha;
-};
+using Shape = fk_batch_norm_shape;
 using KernelRow = Row<Shape, BatchNormKernel>;
 
 struct Params {
@@ -32,6 +28,8 @@ Shape infer(const Params& params);
 // sqrt(variance[c] + epsilon). Throws ValueError where that sum is not positive.
 double deviation(const float* variance, std::int64_t c, double epsilon);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

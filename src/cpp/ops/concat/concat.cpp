@@ -1,5 +1,7 @@
 #include "ops/concat/concat.hpp"
 
+#include <algorithm>
+
 #include "base/threads.hpp"
 #include "ops/dims.hpp"
 #include "ops/split.hpp"
@@ -22,6 +24,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("concat", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<fk_concat_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/concat/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("concat", device_rows);
 } // namespace
 
 Shape infer(const Params& p) {
@@ -48,6 +59,21 @@ Shape infer(const Params& p) {
 Cost cost(const Shape& s) {
     const double values = double(s.n) * s.c * s.ih * s.iw;
     return {.flops = 0, .bytes_read = 4 * values, .bytes_written = 4 * values};
+}
+
+fk_concat_shape device_shape(const Shape& s) {
+    require(s.channels.size() <= FK_CONCAT_MOST, "concat on a device takes at most ", FK_CONCAT_MOST, " arrays, there are ",
+            s.channels.size());
+    fk_concat_shape shape{
+        .n = s.n, .ih = s.ih, .iw = s.iw, .c = s.c, .inputs = static_cast<int>(s.channels.size()), .channels = {}};
+    std::copy(s.channels.begin(), s.channels.end(), shape.channels);
+    return shape;
+}
+
+Cost device_cost(const fk_concat_shape& s) { return cost(Shape{.n = s.n, .ih = s.ih, .iw = s.iw, .channels = {}, .c = s.c}); }
+
+const DeviceRow<fk_concat_shape>& choose_device_kernel(const fk_concat_shape& shape, std::string_view target) {
+    return choose_device_row("concat", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads, int block)

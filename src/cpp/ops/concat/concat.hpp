@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_concat.h"
 #include "ops/concat/leaf.hpp"
 #include "ops/op.hpp"
 
@@ -20,6 +21,12 @@ struct Params {
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+
+// The shape as devices take it, with a limit on the number of inputs: ValueError above it.
+fk_concat_shape device_shape(const Shape& shape);
+Cost device_cost(const fk_concat_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_concat_shape>& choose_device_kernel(const fk_concat_shape& shape, std::string_view target);
 
 class Plan {
   public:

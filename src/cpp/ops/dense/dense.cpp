@@ -22,6 +22,10 @@ namespace fk {
 namespace dense {
 
 namespace {
+// Up to here the weights are streamed once for all rows of x.
+constexpr int most_streamed = 4;
+bool few_rows(const Shape& s) { return s.n <= most_streamed; }
+
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
 #include "ops/dense/kernels.inc"
@@ -29,12 +33,18 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("dense", rows);
 
-// Up to here the weights are streamed once for all rows of x.
-constexpr int few_rows = 4;
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/dense/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("dense", device_rows);
 
 bool wants_product(const Shape& s) {
     const std::string& named = current_choice().kernel;
-    return s.n > few_rows && (named.empty() || named == "packed");
+    return !few_rows(s) && (named.empty() || named == "packed");
 }
 } // namespace
 
@@ -50,7 +60,7 @@ Shape infer(const Params& p) {
             .out = checked_int(out, "outputs"),
             .activation = p.activation.kind,
             .alpha = p.activation.alpha,
-            .bfloat16 = p.bfloat16};
+            .bfloat16 = p.bfloat16 ? 1 : 0};
 }
 
 float round_bfloat16(float x) {
@@ -63,24 +73,31 @@ float round_bfloat16(float x) {
 }
 
 Cost cost(const Shape& s) {
-    const double weights = (s.bfloat16 ? 2 : 4) * double(s.out) * s.in + 4.0 * s.out;
+    const double weights = (s.bfloat16 != 0 ? 2 : 4) * double(s.out) * s.in + 4.0 * s.out;
     return {.flops = 2 * double(s.n) * s.in * s.out,
             .bytes_read = 4 * double(s.n) * s.in + weights,
             .bytes_written = 4 * double(s.n) * s.out,
             .weight_bytes = weights};
 }
 
+gemm::Shape product_of(const Shape& s) {
+    return {.m = s.n, .n = s.out, .k = s.in, .transposed = 1, .activation = s.activation, .alpha = s.alpha};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("dense", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) : shape_(shape), threads_(threads) {
     if (wants_product(shape)) {
-        const gemm::Shape product{
-            .m = shape.n, .n = shape.out, .k = shape.in, .activation = shape.activation, .alpha = shape.alpha};
-        if (shape.bfloat16) { // the same weights, whatever the batch
+        const gemm::Shape product = product_of(shape);
+        if (shape.bfloat16 != 0) { // the same weights, whatever the batch
             std::vector<float> rounded(w, w + std::int64_t(shape.out) * shape.in);
             std::transform(rounded.begin(), rounded.end(), rounded.begin(), &round_bfloat16);
-            product_.emplace(product, rounded.data(), shape.in, true, bias, threads);
+            product_.emplace(product, rounded.data(), shape.in, bias, threads);
             return;
         }
-        product_.emplace(product, w, shape.in, true, bias, threads);
+        product_.emplace(product, w, shape.in, bias, threads);
         return;
     }
     row_ = &choose_row("dense", rows, shape);
@@ -91,8 +108,8 @@ void Plan::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
     const int block = row_->block;
     const std::int64_t size = round_up(s.out, block) * s.in;
-    weights_ = Tensor<float>::unset(s.bfloat16 ? 0 : size);
-    weights16_ = Tensor<std::uint16_t>::unset(s.bfloat16 ? size : 0);
+    weights_ = Tensor<float>::unset(s.bfloat16 != 0 ? 0 : size);
+    weights16_ = Tensor<std::uint16_t>::unset(s.bfloat16 != 0 ? size : 0);
     bias_ = Tensor<float>(round_up(s.out, block));
     const int threads = threads_for(8 * size, bytes_worth_a_thread, threads_);
     parallel_for(static_cast<int>(ceil_div(s.out, block)), threads, [&](int vector, int) {
@@ -101,7 +118,7 @@ void Plan::pack(const float* w, const float* bias) {
         const std::int64_t width = round_up(std::min<std::int64_t>(dense_group * block, s.out - group), block);
         const std::int64_t at = group * s.in + first - group;
         const int outputs = static_cast<int>(std::min<std::int64_t>(block, s.out - first));
-        if (!s.bfloat16) {
+        if (s.bfloat16 == 0) {
             reorder::side_by_side(w + first * s.in, s.in, outputs, s.in, block, weights_.data() + at, width);
             return;
         }
@@ -126,13 +143,13 @@ void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
     const int block = row_->block;
     const int per_group = dense_group * block;
     const int groups = static_cast<int>(ceil_div(s.out, per_group));
-    const int threads = threads_for((s.bfloat16 ? 2 : 4) * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
+    const int threads = threads_for((s.bfloat16 != 0 ? 2 : 4) * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
     parallel_for(groups, threads, [&](int group, int) {
         const int first = group * per_group;
         const int outputs = std::min(per_group, s.out - first);
         row_->function(DenseLeaf{.x = x,
-                                 .w = s.bfloat16 ? nullptr : weights_.data() + std::int64_t(first) * s.in,
-                                 .w16 = s.bfloat16 ? weights16_.data() + std::int64_t(first) * s.in : nullptr,
+                                 .w = s.bfloat16 != 0 ? nullptr : weights_.data() + std::int64_t(first) * s.in,
+                                 .w16 = s.bfloat16 != 0 ? weights16_.data() + std::int64_t(first) * s.in : nullptr,
                                  .bias = bias_.data() + first,
                                  .y = y + first,
                                  .ldx = s.in,

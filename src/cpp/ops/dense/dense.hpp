@@ -10,6 +10,7 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "fk_dense.h"
 #include "ops/activation.hpp"
 #include "ops/dense/leaf.hpp"
 #include "ops/gemm/gemm.hpp"
@@ -17,12 +18,7 @@
 
 namespace fk::dense {
 
-struct Shape {
-    int n, in, out;
-    int activation;
-    float alpha;
-    bool bfloat16 = false; // weights rounded to bfloat16: half the bytes, sums in float32
-};
+using Shape = fk_dense_shape;
 using KernelRow = Row<Shape, DenseKernel>;
 
 struct Params {
@@ -38,6 +34,10 @@ float round_bfloat16(float x);
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The layer as a matrix product.
+gemm::Shape product_of(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:
@@ -50,7 +50,7 @@ class Plan {
         Isa isa;
     };
     const char* op() const {
-        if (shape_.bfloat16) {
+        if (shape_.bfloat16 != 0) {
             return product_ ? "gemm_bfloat16" : "dense_bfloat16";
         }
         return product_ ? "gemm" : "dense";

@@ -23,6 +23,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("depthwise", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/depthwise/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("depthwise", device_rows);
 } // namespace
 
 Shape infer(const Params& p) {
@@ -52,6 +61,10 @@ Cost cost(const Shape& s) {
             .bytes_read = 4 * (double(s.n) * s.c * s.ih * s.iw + s.oc * window + s.oc),
             .bytes_written = 4 * outputs,
             .weight_bytes = 4 * (s.oc * window + s.oc)};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("depthwise", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads, int block)

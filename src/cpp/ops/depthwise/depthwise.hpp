@@ -8,6 +8,7 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "fk_depthwise.h"
 #include "ops/activation.hpp"
 #include "ops/depthwise/leaf.hpp"
 #include "ops/op.hpp"
@@ -15,16 +16,7 @@
 
 namespace fk::depthwise {
 
-struct Shape {
-    int n, c, ih, iw;
-    int oc, oh, ow;
-    int kh, kw;
-    int stride_h, stride_w;
-    int pad_top, pad_left;
-    int dilation_h, dilation_w;
-    int activation;
-    float alpha;
-};
+using Shape = fk_depthwise_shape;
 using KernelRow = Row<Shape, DepthwiseKernel>;
 
 struct Params {
@@ -37,6 +29,8 @@ struct Params {
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

@@ -1,6 +1,7 @@
 #include "ops/elementwise/elementwise.hpp"
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -22,19 +23,36 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("elementwise", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/elementwise/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("elementwise", device_rows);
+
 // Numbers in one piece of work: a multiple of every vector.
 constexpr std::int64_t piece = 16 * 1024;
 } // namespace
 
 Shape infer(const Params& p) {
-    require(p.count >= 1, "x must hold at least one value");
+    require(p.n >= 1 && p.size >= 1, "x must hold at least one value");
     require(p.inputs == 1 || p.inputs == 2, "elementwise takes one or two inputs, not ", p.inputs);
-    return {.activation = p.activation.kind, .alpha = p.activation.alpha, .count = p.count, .inputs = p.inputs};
+    return {.n = checked_int(p.n, "batch"),
+            .size = checked_int(p.size, "numbers"),
+            .inputs = p.inputs,
+            .activation = p.activation.kind,
+            .alpha = p.activation.alpha};
 }
 
 Cost cost(const Shape& s) {
-    const double count = static_cast<double>(s.count);
+    const double count = double(s.n) * s.size;
     return {.flops = count * s.inputs, .bytes_read = 4 * count * s.inputs, .bytes_written = 4 * count};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("elementwise", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads) : shape_(shape), row_(&choose_row("elementwise", rows, shape)), threads_(threads) {}

@@ -3,28 +3,27 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_elementwise.h"
 #include "ops/activation.hpp"
 #include "ops/elementwise/leaf.hpp"
 #include "ops/op.hpp"
 
 namespace fk::elementwise {
 
-struct Shape {
-    int activation;
-    float alpha;
-    std::int64_t count; // for cost() alone
-    int inputs;         // 1 or 2, likewise
-};
+using Shape = fk_elementwise_shape;
 using KernelRow = Row<Shape, ElementwiseKernel>;
 
 struct Params {
     Activation activation;
-    std::int64_t count = 1;
+    std::int64_t n = 1; // arrays of `size` numbers
+    std::int64_t size = 1;
     int inputs = 1;
 };
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

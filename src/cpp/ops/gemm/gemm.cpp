@@ -23,6 +23,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("gemm", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/gemm/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("gemm", device_rows);
 } // namespace
 
 Shape infer(const Params& p) {
@@ -36,6 +45,7 @@ Shape infer(const Params& p) {
     return {.m = checked_int(m, "rows of a"),
             .n = checked_int(n, "columns of b"),
             .k = checked_int(k, "columns of a"),
+            .transposed = p.transposed ? 1 : 0,
             .activation = p.activation.kind,
             .alpha = p.activation.alpha};
 }
@@ -46,7 +56,11 @@ Cost cost(const Shape& s) {
             .bytes_written = 4 * double(s.m) * s.n};
 }
 
-Plan::Plan(const Shape& shape, const float* b, std::int64_t ldb, bool transposed, const float* bias, int threads)
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("gemm", device_rows, shape, target);
+}
+
+Plan::Plan(const Shape& shape, const float* b, std::int64_t ldb, const float* bias, int threads)
     : shape_(shape), row_(&choose_row("gemm", rows, shape)), threads_(threads),
       panels_(Tensor<float>::unset(round_up(shape.n, row_->block) * shape.k)), bias_(round_up(shape.n, row_->block)) {
     const int width = row_->block;
@@ -57,7 +71,7 @@ Plan::Plan(const Shape& shape, const float* b, std::int64_t ldb, bool transposed
         const int columns = std::min(width, shape.n - first);
         float* to = panels_.data() + std::int64_t(first) * shape.k;
         // Along b's rows as they stand, whichever way they run.
-        if (!transposed) {
+        if (shape.transposed == 0) {
             for (std::int64_t p = 0; p < shape.k; ++p) {
                 std::fill_n(std::copy_n(b + p * ldb + first, columns, to + p * width), width - columns, 0.0F);
             }

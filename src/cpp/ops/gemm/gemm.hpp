@@ -5,17 +5,14 @@
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "fk_gemm.h"
 #include "ops/activation.hpp"
 #include "ops/gemm/leaf.hpp"
 #include "ops/op.hpp"
 
 namespace fk::gemm {
 
-struct Shape {
-    int m, n, k;
-    int activation;
-    float alpha;
-};
+using Shape = fk_gemm_shape;
 using KernelRow = Row<Shape, GemmKernel>;
 
 struct Params {
@@ -28,11 +25,13 @@ struct Params {
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:
     // Packs b: element (p, j) stands at b[p * ldb + j], or at b[j * ldb + p] when transposed. bias [n] may be null.
-    Plan(const Shape& shape, const float* b, std::int64_t ldb, bool transposed, const float* bias, int threads);
+    Plan(const Shape& shape, const float* b, std::int64_t ldb, const float* bias, int threads);
 
     const KernelRow& kernel() const { return *row_; }
     ScratchBooking scratch() const { return booking_; }

@@ -16,12 +16,23 @@ namespace fk {
 namespace global_pool {
 
 namespace {
+static_assert(FK_GLOBAL_POOL_MAX == int(global_pool_max) && FK_GLOBAL_POOL_AVERAGE == int(global_pool_average));
+
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
 #include "ops/global_pool/kernels.inc"
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("global_pool", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/global_pool/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("global_pool", device_rows);
 } // namespace
 
 Shape infer(const Params& p) {
@@ -37,6 +48,10 @@ Shape infer(const Params& p) {
 Cost cost(const Shape& s) {
     const double inputs = double(s.n) * s.c * s.ih * s.iw;
     return {.flops = inputs, .bytes_read = 4 * inputs, .bytes_written = 4 * double(s.n) * s.c};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("global_pool", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads, int block)

@@ -2,15 +2,13 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_global_pool.h"
 #include "ops/global_pool/leaf.hpp"
 #include "ops/op.hpp"
 
 namespace fk::global_pool {
 
-struct Shape {
-    int n, c, ih, iw;
-    int kind;
-};
+using Shape = fk_global_pool_shape;
 using KernelRow = Row<Shape, GlobalPoolKernel>;
 
 struct Params {
@@ -20,6 +18,8 @@ struct Params {
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

@@ -25,6 +25,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("local_response_norm", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/local_response_norm/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("local_response_norm", device_rows);
+
 // Pixels of one piece of work.
 constexpr std::int64_t piece = 64;
 
@@ -53,6 +62,10 @@ Cost cost(const Shape& s) {
     const double values = double(s.n) * s.c * s.ih * s.iw;
     // Square, sum of the window, multiply-add, product; the power counted as one.
     return {.flops = values * (s.size + 5), .bytes_read = 4 * values, .bytes_written = 4 * values};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("local_response_norm", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads, int block)

@@ -7,16 +7,13 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_local_response_norm.h"
 #include "ops/local_response_norm/leaf.hpp"
 #include "ops/op.hpp"
 
 namespace fk::local_response_norm {
 
-struct Shape {
-    int n, c, ih, iw;
-    int size;
-    float alpha, beta, k;
-};
+using Shape = fk_local_response_norm_shape;
 using KernelRow = Row<Shape, LocalResponseNormKernel>;
 
 struct Params {
@@ -29,6 +26,8 @@ struct Params {
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

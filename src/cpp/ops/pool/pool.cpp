@@ -15,12 +15,23 @@ namespace fk {
 namespace pool {
 
 namespace {
+static_assert(FK_POOL_MAX == int(pool_max) && FK_POOL_AVERAGE == int(pool_average) && FK_POOL_L2 == int(pool_l2));
+
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
 #include "ops/pool/kernels.inc"
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("pool", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/pool/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("pool", device_rows);
 
 void require_cells(const WindowParams& w) {
     const auto& p = w.padding.sides;
@@ -49,6 +60,10 @@ Cost cost(const Shape& s) {
     return {.flops = outputs * s.kh * s.kw * (s.kind == pool_l2 ? 2 : 1),
             .bytes_read = 4 * double(s.n) * s.c * s.ih * s.iw,
             .bytes_written = 4 * outputs};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("pool", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads, int block)

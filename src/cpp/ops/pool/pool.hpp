@@ -6,21 +6,14 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_pool.h"
 #include "ops/op.hpp"
 #include "ops/pool/leaf.hpp"
 #include "ops/window.hpp"
 
 namespace fk::pool {
 
-struct Shape {
-    int n, c, ih, iw;
-    int oh, ow;
-    int kh, kw;
-    int stride_h, stride_w;
-    int pad_top, pad_left;
-    int kind;
-    int count_include_pad;
-};
+using Shape = fk_pool_shape;
 using KernelRow = Row<Shape, PoolKernel>;
 
 struct Params {
@@ -33,6 +26,8 @@ struct Params {
 // The only judge of shapes. Throws ValueError with the numbers.
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

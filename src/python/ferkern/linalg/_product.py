@@ -21,6 +21,7 @@ def gemm(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Matrix product activation(a b + bias).
 
@@ -39,6 +40,8 @@ def gemm(
         As in `ferkern.nn.conv2d`.
     out : float32 [M, N], optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `ferkern.nn.conv2d`.
 
     Returns
     -------
@@ -51,4 +54,10 @@ def gemm(
     ValueError
         The inner sizes differ, a matrix is empty, or `bias` or `out` does not fit; the message shows the numbers.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.gemm import gemm as on_device
+
+        return on_device(
+            a, b, bias=bias, transpose_b=transpose_b, activation=activation, alpha=alpha, out=out, device=device
+        )
     return _core.gemm(a, b, bias, transpose_b, activation, alpha, out)

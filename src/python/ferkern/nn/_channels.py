@@ -21,6 +21,7 @@ def batch_norm(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Batch normalisation at inference: gamma (x - mean) / sqrt(variance + epsilon) + beta, and an activation.
 
@@ -36,6 +37,8 @@ def batch_norm(
         As in `conv2d`.
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -48,6 +51,12 @@ def batch_norm(
     ValueError
         A vector does not have C values, or variance + epsilon is not positive.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.batch_norm import batch_norm as on_device
+
+        return on_device(
+            x, gamma, beta, mean, variance, epsilon=epsilon, activation=activation, alpha=alpha, out=out, device=device
+        )
     return _core.batch_norm(x, gamma, beta, mean, variance, epsilon, activation, alpha, out)
 
 
@@ -59,6 +68,7 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 1.0,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Divide each number by (k + alpha / size * sum of squares of `size` neighbouring channels)^beta.
 
@@ -78,6 +88,8 @@ def local_response_norm(
         Positive.
     out : float32 [N, C, H, W], optional
         C-contiguous array to write into; must not share memory with `x`.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -90,10 +102,14 @@ def local_response_norm(
     ValueError
         `x` is empty or not of rank 4, or a parameter is out of range.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.local_response_norm import local_response_norm as on_device
+
+        return on_device(x, size, alpha=alpha, beta=beta, k=k, out=out, device=device)
     return _core.local_response_norm(x, size, alpha, beta, k, out)
 
 
-def concat(xs: Sequence[Float32], *, out: Float32 | None = None) -> Float32:
+def concat(xs: Sequence[Float32], *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Arrays one behind the other along the channels.
 
     Parameters
@@ -102,6 +118,8 @@ def concat(xs: Sequence[Float32], *, out: Float32 | None = None) -> Float32:
         At least one; all but the channels must agree.
     out : float32 [N, sum of Ci, H, W], optional
         C-contiguous array to write into; must not share memory with any of `xs`.
+    device
+        As in `conv2d`; a device takes at most 64 arrays.
 
     Returns
     -------
@@ -114,4 +132,8 @@ def concat(xs: Sequence[Float32], *, out: Float32 | None = None) -> Float32:
     ValueError
         No array, or shapes that do not fit; the message shows them.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.concat import concat as on_device
+
+        return on_device(xs, out=out, device=device)
     return _core.concat(xs, out)

@@ -94,6 +94,7 @@ def depthwise_conv2d(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Depthwise convolution: each channel is filtered by itself, M times; then bias and activation.
 
@@ -109,6 +110,8 @@ def depthwise_conv2d(
         As in `conv2d`.
     out : float32 [N, C M, OH, OW], optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -121,6 +124,21 @@ def depthwise_conv2d(
     ValueError
         The filters are not a multiple of the channels, or the window does not fit; the message shows the numbers.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.depthwise import depthwise_conv2d as on_device
+
+        return on_device(
+            x,
+            w,
+            b,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            alpha=alpha,
+            out=out,
+            device=device,
+        )
     return _core.depthwise_conv2d(x, w, b, stride, padding, dilation, activation, alpha, out)
 
 

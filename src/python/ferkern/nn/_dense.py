@@ -18,6 +18,7 @@ def dense(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Fully connected layer: activation(x w^T + b).
 
@@ -30,6 +31,8 @@ def dense(
         As in `conv2d`.
     out : float32 [N, O], optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -42,10 +45,14 @@ def dense(
     ValueError
         The sizes of `x`, `w`, `b` or `out` do not fit; the message shows the numbers.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.dense import dense as on_device
+
+        return on_device(x, w, b, activation=activation, alpha=alpha, out=out, device=device)
     return _core.dense(x, w, b, activation, alpha, out)
 
 
-def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None) -> Float32:
+def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Numbers along an axis to probabilities: e^(x - max x) / sum e^(x - max x).
 
     Parameters
@@ -55,6 +62,8 @@ def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None) -> Float32
         The axis whose values sum to 1; the channels by default.
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; must not share memory with `x`.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -67,4 +76,8 @@ def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None) -> Float32
     ValueError
         `x` is empty or has no such axis.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.softmax import softmax as on_device
+
+        return on_device(x, axis=axis, out=out, device=device)
     return _core.softmax(x, axis, out)

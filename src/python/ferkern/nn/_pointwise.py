@@ -8,7 +8,9 @@ from ferkern.nn._types import Float32
 __all__ = ["activate", "add"]
 
 
-def activate(x: Float32, kind: str, *, alpha: float | None = None, out: Float32 | None = None) -> Float32:
+def activate(
+    x: Float32, kind: str, *, alpha: float | None = None, out: Float32 | None = None, device: str = "cpu"
+) -> Float32:
     """An activation function on every number.
 
     Parameters
@@ -21,6 +23,8 @@ def activate(x: Float32, kind: str, *, alpha: float | None = None, out: Float32 
         Slope of leaky_relu (0.01), scale of elu (1).
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; may be `x` itself.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -33,6 +37,10 @@ def activate(x: Float32, kind: str, *, alpha: float | None = None, out: Float32 
     ValueError
         Unknown `kind`, empty `x`, or `out` overlaps `x` without being it.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.elementwise import activate as on_device
+
+        return on_device(x, kind, alpha=alpha, out=out, device=device)
     return _core.activate(x, kind, alpha, out)
 
 
@@ -43,6 +51,7 @@ def add(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Sum of two arrays of one shape, and an activation.
 
@@ -53,6 +62,8 @@ def add(
         As in `conv2d`.
     out : float32, the shape of `x1`, optional
         C-contiguous array to write into; may be `x1` or `x2` itself.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -65,4 +76,8 @@ def add(
     ValueError
         The shapes differ (there is no broadcasting), or `out` overlaps an input without being it.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.elementwise import add as on_device
+
+        return on_device(x1, x2, activation=activation, alpha=alpha, out=out, device=device)
     return _core.add(x1, x2, activation, alpha, out)

@@ -9,7 +9,13 @@ __all__ = ["avg_pool2d", "global_avg_pool", "global_max_pool", "l2_pool2d", "max
 
 
 def max_pool2d(
-    x: Float32, size: Pair, *, stride: Pair | None = None, padding: Padding = 0, out: Float32 | None = None
+    x: Float32,
+    size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Largest value of each window; NaN where the window holds one.
 
@@ -24,6 +30,8 @@ def max_pool2d(
         As in `conv2d`, smaller than the window. Cells outside the image are left out.
     out : float32 [N, C, OH, OW], optional
         C-contiguous array to write into; must not share memory with `x`.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -36,6 +44,10 @@ def max_pool2d(
     ValueError
         Shapes, padding or stride do not fit; the message shows the numbers.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.pool import pool2d as on_device
+
+        return on_device(x, "max", size, stride=stride, padding=padding, out=out, device=device)
     return _core.max_pool2d(x, size, stride, padding, out)
 
 
@@ -47,15 +59,18 @@ def avg_pool2d(
     padding: Padding = 0,
     count_include_pad: bool = False,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Mean of each window.
 
     Parameters
     ----------
-    x, size, stride, padding, out
+    x, size, stride, padding, out, device
         As in `max_pool2d`.
     count_include_pad
         Divide by the whole window; else by the cells inside the image.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -66,11 +81,30 @@ def avg_pool2d(
     TypeError, ValueError
         As `max_pool2d`.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.pool import pool2d as on_device
+
+        return on_device(
+            x,
+            "average",
+            size,
+            stride=stride,
+            padding=padding,
+            count_include_pad=count_include_pad,
+            out=out,
+            device=device,
+        )
     return _core.avg_pool2d(x, size, stride, padding, count_include_pad, out)
 
 
 def l2_pool2d(
-    x: Float32, size: Pair, *, stride: Pair | None = None, padding: Padding = 0, out: Float32 | None = None
+    x: Float32,
+    size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Root of the sum of squares of each window (no division by its size).
 
@@ -79,8 +113,10 @@ def l2_pool2d(
 
     Parameters
     ----------
-    x, size, stride, padding, out
+    x, size, stride, padding, out, device
         As in `max_pool2d`.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -91,10 +127,14 @@ def l2_pool2d(
     TypeError, ValueError
         As `max_pool2d`.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.pool import pool2d as on_device
+
+        return on_device(x, "l2", size, stride=stride, padding=padding, out=out, device=device)
     return _core.l2_pool2d(x, size, stride, padding, out)
 
 
-def global_avg_pool(x: Float32, *, out: Float32 | None = None) -> Float32:
+def global_avg_pool(x: Float32, *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Mean of each channel over the image.
 
     Source: M. Lin, Q. Chen, S. Yan, "Network in network", ICLR 2014, section 3.2.
@@ -104,6 +144,8 @@ def global_avg_pool(x: Float32, *, out: Float32 | None = None) -> Float32:
     x : float32 [N, C, H, W]
     out : float32 [N, C], optional
         C-contiguous array to write into; must not share memory with `x`.
+    device
+        As in `conv2d`.
 
     Returns
     -------
@@ -116,12 +158,20 @@ def global_avg_pool(x: Float32, *, out: Float32 | None = None) -> Float32:
     ValueError
         `x` is empty or not of rank 4, `out` has another shape.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.global_pool import global_pool as on_device
+
+        return on_device(x, True, out=out, device=device)
     return _core.global_pool(x, True, out)
 
 
-def global_max_pool(x: Float32, *, out: Float32 | None = None) -> Float32:
+def global_max_pool(x: Float32, *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Largest value of each channel over the image; NaN where there is one.
 
     Parameters, result and errors are those of `global_avg_pool`.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.global_pool import global_pool as on_device
+
+        return on_device(x, False, out=out, device=device)
     return _core.global_pool(x, False, out)
