@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,9 @@ def test_table_of_made_up_transfers(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     _print(made_up())
     said = capsys.readouterr().out
+    assert "other programs were running" not in said
+    _print(replace(made_up(), load=3.2))
+    assert "a load of 3.2 when this began: other programs were running" in capsys.readouterr().out
     assert "PCIe 4.0 x16, 31.5 GB/s in each direction" in said
     assert "wrong bytes: not all bytes arrived" in said
     assert "above link: faster than the rated link" in said

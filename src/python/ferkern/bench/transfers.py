@@ -58,6 +58,8 @@ class Transfers:
         Latency and bandwidth of each way, from its readings at the start of a page; ways with one size have none.
     missing
         What could not be measured, and why.
+    load
+        Processes that wanted a processor in the minute before: figures of a busy machine are none of the machine.
     """
 
     device: DeviceInfo
@@ -66,6 +68,7 @@ class Transfers:
     readings: tuple[Reading, ...]
     fits: Mapping[Way, Fit]
     missing: Mapping[str, str]
+    load: float = 0.0
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -113,6 +116,7 @@ class Transfers:
             ],
             "fits": [{"way": asdict(way), **asdict(found)} for way, found in self.fits.items()],
             "missing": dict(self.missing),
+            "load": self.load,
             "flags": {name: FLAGS[name] for r in self.readings for name in r.flags},
         }
 
@@ -168,7 +172,7 @@ def transfers(
 
     if limit < 1:
         raise ValueError(f"limit must be 1 byte at least, is {limit}")
-    target = find(device)
+    target, load = find(device), os.getloadavg()[0]
     place = Path(tempfile.gettempdir() if folder is None else folder)
     limits = limits_of(target, profile or saved_profile())
     makers = ways_of(Queues.of(target), place if files else None)
@@ -177,7 +181,7 @@ def transfers(
     effort = effort or (Effort(0.25, least=11, most=200) if full else Effort())
     trouble = (target.cl.Error, DeviceError, MemoryError, OSError)
     readings, missing = run_cases(makers, wrap(cases_of(list(makers), sizes)), effort, trouble)
-    return conclude(target.info, identity(), limits, readings, missing)
+    return replace(conclude(target.info, identity(), limits, readings, missing), load=load)
 
 
 def _short(limits: Limits) -> tuple[int, ...]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["transfers"]
 
+_BUSY = 0.5  # processes that wanted a processor in the minute before
+
 
 def transfers(
     device: Annotated[
@@ -116,6 +118,10 @@ def _print(done: Transfers) -> None:
     console.print(f"link {link if not limits.shared else 'none: the memory is the host’s'}")
     copied = "not known" if limits.host_copy is None else f"{limits.host_copy / 1e9:.1f} GB/s"
     read = "not known" if limits.host_read is None else f"{limits.host_read / 1e9:.1f} GB/s"
+    if done.load > _BUSY:
+        console.print(
+            f"[bold]a load of {done.load:.1f} when this began: other programs were running, which costs speed[/]"
+        )
     console.print(f"memory of the host: read {read}, copy {copied} (bytes read and bytes written)\n")
     console.print(_fits(done))
     console.print()
