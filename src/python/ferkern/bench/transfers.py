@@ -178,7 +178,7 @@ def transfers(
     makers = ways_of(Queues.of(target), place if files else None)
     most = min(limit, target.info.allocation_bytes, target.info.memory_bytes // _COPIES, _free_memory() // _COPIES)
     sizes = [size for size in (FULL if full else _short(limits)) if size <= most]
-    effort = effort or (Effort(0.25, least=11, most=200) if full else Effort())
+    effort = effort or (Effort(0.1, least=9, most=200) if full else Effort())
     trouble = (target.cl.Error, DeviceError, MemoryError, OSError)
     readings, missing = run_cases(makers, wrap(cases_of(list(makers), sizes)), effort, trouble)
     return replace(conclude(target.info, identity(), limits, readings, missing), load=load)

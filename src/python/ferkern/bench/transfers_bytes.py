@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,26 +26,29 @@ def aligned(size: int, offset: int) -> Bytes:
 
 def fill(out: Bytes, seed: int) -> None:
     """Fills an array with the bytes of a seed, and so touches each of its pages."""
-    base = _base(seed)
-    for start in range(0, out.size, _PERIOD * _ROWS):
-        piece = out[start : start + _PERIOD * _ROWS]
-        piece[:] = _piece(base, start, piece.size)
+    for start, expected in _pieces(out.size, seed):
+        out[start : start + expected.size] = expected
 
 
 def count_wrong(array: Bytes, seed: int) -> int:
     """How many bytes are not those of a seed."""
-    base, wrong = _base(seed), 0
-    for start in range(0, array.size, _PERIOD * _ROWS):
-        piece = array[start : start + _PERIOD * _ROWS]
-        wrong += int(np.count_nonzero(piece != _piece(base, start, piece.size)))
+    differs = np.empty(min(array.size, _PERIOD * _ROWS), np.bool_)
+    wrong = 0
+    for start, expected in _pieces(array.size, seed):
+        piece = differs[: expected.size]
+        np.not_equal(array[start : start + expected.size], expected, out=piece)
+        wrong += int(np.count_nonzero(piece))
     return wrong
 
 
-def _base(seed: int) -> Bytes:
-    return np.random.default_rng(seed).integers(0, 256, _PERIOD, np.uint8)
-
-
-def _piece(base: Bytes, start: int, size: int) -> Bytes:
-    """Rows of the base, each with its number added to all bytes."""
-    rows = np.arange(start // _PERIOD, start // _PERIOD + -(-size // _PERIOD)).astype(np.uint8)
-    return (base[None, : min(size, _PERIOD)] + rows[:, None]).reshape(-1)[:size]
+def _pieces(size: int, seed: int) -> Iterator[tuple[int, Bytes]]:
+    """Where each piece of the bytes of a seed begins, and the piece, which holds until the next is asked for."""
+    base = np.random.default_rng(seed).integers(0, 256, _PERIOD, np.uint8)
+    # One piece of memory for all: fresh pages cost more than what is done in them.
+    whole = np.empty((min(_ROWS, -(-size // _PERIOD)), _PERIOD), np.uint8)
+    for first in range(0, -(-size // _PERIOD), _ROWS):
+        # Each row is the base with the row's number added to all bytes.
+        rows = np.arange(first, first + len(whole)).astype(np.uint8)
+        np.add(base[None], rows[:, None], out=whole)
+        start = first * _PERIOD
+        yield start, whole.reshape(-1)[: size - start]
