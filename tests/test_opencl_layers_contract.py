@@ -27,6 +27,7 @@ X = np.zeros((2, 3, 8, 9), np.float32)
 M = np.zeros((2, 3), np.float32)
 V = np.ones(3, np.float32)
 W = np.zeros((3, 1, 3, 3), np.float32)
+P = np.zeros((5, 3, 1, 1), np.float32)
 
 KERNELS = Path(__file__).parent.parent / "kernels" / "opencl"
 
@@ -35,6 +36,7 @@ SHAPES = {
     "pool": lambda: _core.pool_shape(X, "average", (2, 3), (1, 2), (1, 0, 2, 1), True),
     "global_pool": lambda: _core.global_pool_shape(X, True),
     "depthwise": lambda: _core.depthwise_shape(X, W, None, (1, 2), (1, 0, 2, 1), (2, 1), "elu", 0.5),
+    "separable": lambda: _core.separable_shape(X, W, P, None, None, (1, 2), (1, 0, 2, 1), (2, 1), "relu", "elu", 0.5),
     "dense": lambda: _core.dense_shape(M, np.zeros((5, 3), np.float32), None, "leaky_relu", 0.25),
     "gemm": lambda: _core.gemm_shape(M, np.zeros((5, 3), np.float32), None, True, "leaky_relu", 0.25),
     "softmax": lambda: _core.softmax_shape(X, 1),
@@ -136,6 +138,12 @@ WRONG = [
     lambda d: nn.depthwise_conv2d(X, W[:2], device=d),
     lambda d: nn.depthwise_conv2d(X, W, V[:2], device=d),
     lambda d: nn.depthwise_conv2d(X, W, dilation=9, device=d),
+    lambda d: nn.depthwise_separable(X, W[:2], P, device=d),
+    lambda d: nn.depthwise_separable(X, W, P[:, :2], device=d),
+    lambda d: nn.depthwise_separable(X, np.repeat(W, 2, 0), np.repeat(P, 2, 1), device=d),
+    lambda d: nn.depthwise_separable(X, W, np.zeros((5, 3, 3, 3), np.float32), device=d),
+    lambda d: nn.depthwise_separable(X, W, P, activation_dw="gelu", device=d),
+    lambda d: nn.depthwise_separable(X, W, np.zeros((3, 3, 1, 1), np.float32), padding=1, out=X, device=d),
     lambda d: nn.max_pool2d(X, 12, device=d),
     lambda d: nn.avg_pool2d(X, 2, padding=2, device=d),
     lambda d: nn.l2_pool2d(X, 2, stride=0, device=d),

@@ -27,6 +27,13 @@ py::array depthwise_shape(const py::object& x, const py::object& w, const py::ob
     return shape_record(DepthwiseArguments(x, w, b, stride, padding, dilation, activation, alpha).shape);
 }
 
+py::array separable_shape(const py::object& x, const py::object& w_dw, const py::object& w_pw, const py::object& b,
+                          const py::object& b_dw, const py::object& stride, const py::object& padding, const py::object& dilation,
+                          const py::object& activation_dw, const py::object& activation, const Alpha& alpha) {
+    const SeparableArguments arguments(x, w_dw, w_pw, b, b_dw, stride, padding, dilation, activation_dw, activation, alpha);
+    return shape_record(separable::device_shape(arguments.first, arguments.second));
+}
+
 // Also refuses, as the plan on the processor does, a variance that makes no deviation.
 py::array batch_norm_shape(const py::object& x, const py::object& gamma, const py::object& beta, const py::object& mean,
                            const py::object& variance, double epsilon, const py::object& activation, const Alpha& alpha) {
@@ -75,12 +82,17 @@ void add_windows(py::module_& m) {
                          dilation_w, activation, alpha);
     add_device_op<fk_pool_shape>("pool", &pool::choose_device_kernel, &pool::cost);
     add_device_op<fk_global_pool_shape>("global_pool", &global_pool::choose_device_kernel, &global_pool::cost);
+    PYBIND11_NUMPY_DTYPE(fk_separable_shape, first, second);
     add_device_op<fk_depthwise_shape>("depthwise", &depthwise::choose_device_kernel, &depthwise::cost);
+    add_device_op<fk_separable_shape>("separable", &separable::choose_device_kernel, &separable::device_cost);
     m.def("pool_shape", &pool_shape, py::arg("x"), py::arg("kind"), py::arg("size"), py::arg("stride"), py::arg("padding"),
           py::arg("count_include_pad"));
     m.def("global_pool_shape", &global_pool_shape, py::arg("x"), py::arg("average"));
     m.def("depthwise_shape", &depthwise_shape, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"),
           py::arg("dilation"), py::arg("activation"), py::arg("alpha"));
+    m.def("separable_shape", &separable_shape, py::arg("x"), py::arg("w_dw"), py::arg("w_pw"), py::arg("b"), py::arg("b_dw"),
+          py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("activation_dw"), py::arg("activation"),
+          py::arg("alpha"));
 }
 
 void add_channels(py::module_& m) {

@@ -2,6 +2,19 @@
 
 namespace fk {
 
+namespace {
+
+// An inferred shape; what is wrong is said of that half.
+template <class Infer> auto half(const char* name, Infer&& infer) {
+    try {
+        return infer();
+    } catch (const ValueError& e) {
+        throw ValueError(message(name, ": ", e.what()));
+    }
+}
+
+} // namespace
+
 PoolArguments::PoolArguments(const py::object& x_in, pool::Params params, const py::object& size, const py::object& stride,
                              const py::object& padding) {
     x = view_in<float>(x_in, "x", 4, 4, x_owner);
@@ -106,6 +119,33 @@ SoftmaxArguments::SoftmaxArguments(const py::object& x_in, std::int64_t axis) : 
         }
     }
     shape = softmax::infer(params);
+}
+
+SeparableArguments::SeparableArguments(const py::object& x_in, const py::object& w_dw_in, const py::object& w_pw_in,
+                                       const py::object& b_in, const py::object& b_dw_in, const py::object& stride,
+                                       const py::object& padding, const py::object& dilation, const py::object& activation_dw,
+                                       const py::object& activation, const std::optional<float>& alpha)
+    : x(view_in<float>(x_in, "x", 4, 4, x_owner)), w_dw(view_in<float>(w_dw_in, "w_dw", 4, 4, dw_owner)),
+      w_pw(view_in<float>(w_pw_in, "w_pw", 4, 4, pw_owner)), b(b_in, "b"), b_dw(b_dw_in, "b_dw") {
+    const WindowParams window{.size = {},
+                              .stride = pair_in(stride, "stride"),
+                              .dilation = pair_in(dilation, "dilation"),
+                              .padding = padding_in(padding)};
+    first = half("depthwise", [&] {
+        return depthwise::infer({.x = four(x),
+                                 .w = four(w_dw),
+                                 .bias = b_dw.length(),
+                                 .window = window,
+                                 .activation = activation_in(activation_dw, std::nullopt)});
+    });
+    second = half("pointwise", [&] {
+        conv2d::Params params;
+        params.x = {first.n, first.oc, first.oh, first.ow};
+        params.w = four(w_pw);
+        params.bias = b.length();
+        params.activation = activation_in(activation, alpha);
+        return conv2d::infer(params);
+    });
 }
 
 } // namespace fk

@@ -11,6 +11,7 @@
 #include "ops/global_pool/global_pool.hpp"
 #include "ops/local_response_norm/local_response_norm.hpp"
 #include "ops/pool/pool.hpp"
+#include "ops/separable/separable.hpp"
 #include "ops/softmax/softmax.hpp"
 
 namespace fk {
@@ -119,6 +120,23 @@ struct SoftmaxArguments {
     View<const float> x;
     std::size_t along = 0; // the axis, counted from the first
     softmax::Shape shape{};
+};
+
+struct SeparableArguments {
+    SeparableArguments(const py::object& x_in, const py::object& w_dw_in, const py::object& w_pw_in, const py::object& b_in,
+                       const py::object& b_dw_in, const py::object& stride, const py::object& padding, const py::object& dilation,
+                       const py::object& activation_dw, const py::object& activation, const std::optional<float>& alpha);
+
+    py::array x_owner;
+    py::array dw_owner;
+    py::array pw_owner;
+    View<const float> x;
+    View<const float> w_dw;
+    View<const float> w_pw;
+    Vector b;
+    Vector b_dw;
+    depthwise::Shape first{};
+    conv2d::Shape second{};
 };
 
 inline std::vector<py::ssize_t> shape_of(const View<const float>& x) { return {x.dims.begin(), x.dims.begin() + x.rank}; }

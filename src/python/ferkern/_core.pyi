@@ -190,6 +190,19 @@ def depthwise_shape(
     activation: str | None,
     alpha: float | None,
 ) -> npt.NDArray[np.void]: ...
+def separable_shape(
+    x: _Float32,
+    w_dw: _Float32,
+    w_pw: _Float32,
+    b: _Float32 | None,
+    b_dw: _Float32 | None,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    activation_dw: str | None,
+    activation: str | None,
+    alpha: float | None,
+) -> npt.NDArray[np.void]: ...
 def batch_norm_shape(
     x: _Float32,
     gamma: _Float32,

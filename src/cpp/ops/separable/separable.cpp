@@ -7,6 +7,13 @@ namespace fk::separable {
 
 namespace {
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/separable/kernels.inc"
+#undef FK_DEVICE_KERNEL
+});
+const Registration device_registration = register_device_rows("separable", device_rows);
+
 // What a band may take of the second-level cache, beside the weights that pass through it.
 constexpr std::int64_t band_bytes = 256 * 1024;
 
@@ -43,6 +50,16 @@ Cost cost(const depthwise::Shape& first, const conv2d::Shape& second) {
             .bytes_read = a.bytes_read + b.bytes_read - between,
             .bytes_written = b.bytes_written,
             .weight_bytes = a.weight_bytes + b.weight_bytes};
+}
+
+Shape device_shape(const depthwise::Shape& first, const conv2d::Shape& second) {
+    return {.first = first, .second = checked(first, second)};
+}
+
+Cost device_cost(const Shape& shape) { return cost(shape.first, shape.second); }
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("separable", device_rows, shape, target);
 }
 
 bool rows_share_evenly(const depthwise::Shape& first, int threads) {

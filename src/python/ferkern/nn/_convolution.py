@@ -157,6 +157,7 @@ def depthwise_separable(
     activation: str | None = None,
     alpha: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Depthwise-separable convolution: each channel filtered by itself, then a 1x1 convolution over channels.
 
@@ -181,6 +182,8 @@ def depthwise_separable(
         At the end, as in `conv2d`.
     out : float32 [N, O, OH, OW], optional
         C-contiguous array to write into; must not share memory with any input.
+    device
+        As in `conv2d`; there what lies between stays in local memory.
 
     Returns
     -------
@@ -193,6 +196,24 @@ def depthwise_separable(
     ValueError
         Shapes do not fit; the message names the half and shows the numbers.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.separable import depthwise_separable as on_device
+
+        return on_device(
+            x,
+            w_dw,
+            w_pw,
+            b,
+            b_dw=b_dw,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation_dw=activation_dw,
+            activation=activation,
+            alpha=alpha,
+            out=out,
+            device=device,
+        )
     return _core.depthwise_separable(
         x, w_dw, w_pw, b, b_dw, stride, padding, dilation, activation_dw, activation, alpha, out
     )

@@ -12,7 +12,7 @@ from ferkern.opencl.device import Device
 from ferkern.opencl.memory import check_sizes, download, empty, upload
 from ferkern.opencl.ops.plan import Plan, Shape
 
-__all__ = ["Float32", "call"]
+__all__ = ["Float32", "call", "images_of"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -67,6 +67,11 @@ def call(
     buffers = {name: upload(device, array) for name, array in arrays.items()}
     result = empty(device, y.nbytes)
     plan.load({name: buffers[name] for name in arrays if name in weights})
-    plan.run([buffers[name] for name in inputs], None, result, int(shape["n"]))
+    plan.run([buffers[name] for name in inputs], None, result, images_of(shape))
     download(device, result, y)
     return y
+
+
+def images_of(shape: Shape) -> int:
+    """The batch that a shape is for; that of its first half where it has two."""
+    return int((shape if "n" in (shape.dtype.names or ()) else shape["first"])["n"])

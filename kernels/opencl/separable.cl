@@ -1,0 +1,163 @@
+/* Depthwise-separable convolution; the formula stands in src/cpp/ops/separable/separable.hpp. Arrays are dense NCHW.
+ *
+ * separable_fused  a group computes a region of rows x columns pixels of an image for its filters. For `depth` channels at a time
+ *                  it puts the result of the depthwise half into local memory, then every work item adds these channels to the
+ *                  sums, in registers, of FK_TILE pixels times FK_LANES filters. What lies between the halves is never written
+ *                  to global memory; groups that share a region (where there are more filters than a group has) compute it anew.
+ * separable_pack   lays out the pointwise weights so that they are read in order
+ *
+ * Build options: FK_LANES, FK_TILE, FK_ROWS; FK_INTERLEAVE 1: every work item of the group computes depthwise outputs, neighbours
+ * next to each other, from the image as it stands (a GPU), 0: the first alone, in vectors over tiles (a CPU's group is a thread).
+ */
+#include "fk_depthwise_tile.h"
+#include "fk_separable.h"
+#include "fk_store.h"
+
+#ifndef FK_TILE
+#define FK_TILE 1
+#endif
+
+/* Where a group works: rows x columns pixels of the output from (top, left). */
+typedef struct fk_region {
+    int top, left, rows, columns;
+} fk_region;
+
+/* w [oc, ic], bias [oc] or null -> [block of FK_LANES filters][1 + ic][FK_LANES]: the bias, then the weights; zeros past the end. */
+__kernel void separable_pack(const fk_separable_shape s, __global const float* restrict w, __global const float* restrict bias,
+                             __global float* restrict packed) {
+    const int c = (int)get_global_id(0); /* 0: the bias */
+    const int block = (int)get_global_id(1);
+    if (c > s.second.ic || block * FK_LANES >= s.second.oc) {
+        return;
+    }
+    for (int lane = 0; lane < FK_LANES; ++lane) {
+        const int o = block * FK_LANES + lane;
+        const float value = o >= s.second.oc ? 0.0f : c > 0 ? w[(size_t)o * s.second.ic + c - 1] : bias != 0 ? bias[o] : 0.0f;
+        packed[((size_t)block * (1 + s.second.ic) + c) * FK_LANES + lane] = value;
+    }
+}
+
+/* between [channels][pixels]: the depthwise half of the region for `channels` channels from `first`; x: those of the image. */
+void fk_depthwise_region(const fk_depthwise_shape s, const fk_region region, const int first, const int channels,
+                         const int pixels, __global const float* restrict x, __global const float* restrict w,
+                         __global const float* restrict bias, __local float* restrict between, __local float* restrict tile) {
+    const size_t plane = (size_t)s.ih * s.iw;
+    const int window = s.kh * s.kw;
+#if FK_INTERLEAVE
+    const int items = (int)(get_local_size(0) * get_local_size(1));
+    const int used = region.rows * region.columns;
+    for (int at = (int)(get_local_id(1) * get_local_size(0) + get_local_id(0)); at < channels * used; at += items) {
+        const int c = first + at / used;
+        const int pixel = at % used;
+        const float sum = fk_depthwise_sum(s, x + c * plane, w + (size_t)c * window, bias != 0 ? bias[c] : 0.0f,
+                                           region.top + pixel / region.columns, region.left + pixel % region.columns);
+        between[(c - first) * pixels + pixel] = fk_activate(sum, s.activation, s.alpha);
+    }
+#else
+    if (get_local_id(0) != 0 || get_local_id(1) != 0) {
+        return;
+    }
+    const int reach_w = (s.kw - 1) * s.dilation_w + 1;
+    const int width = FK_CEIL_DIV(region.columns, FK_LANES) * FK_LANES + (reach_w - 1) / s.stride_w;
+    const int rows = (FK_CEIL_DIV(region.rows, FK_ROWS) * FK_ROWS - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+    const fk_tile t = {region.top * s.stride_h - s.pad_top,
+                       region.left * s.stride_w - s.pad_left,
+                       rows,
+                       width,
+                       s.stride_w,
+                       (region.rows - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1,
+                       region.columns + (reach_w - 1) / s.stride_w};
+    for (int c = first; c < first + channels; ++c) {
+        fk_fill_lines(t, s.ih, s.iw, x + c * plane, 0.0f, 0, 1, tile);
+        for (int i = 0; i < region.rows; i += FK_ROWS) {
+            for (int j = 0; j < region.columns; j += FK_LANES) {
+                fk_vec sum[FK_ROWS];
+                float value[FK_LANES];
+                fk_depthwise_rows(s, t, tile, i, j, region.top + i, region.left + j, x + c * plane, w + (size_t)c * window,
+                                  bias != 0 ? bias[c] : 0.0f, sum);
+                const int lanes = min(FK_LANES, region.columns - j);
+                for (int r = 0; r < min(FK_ROWS, region.rows - i); ++r) {
+                    __local float* to = between + (c - first) * pixels + (i + r) * region.columns + j;
+                    const fk_vec done = fk_activate_vec(sum[r], s.activation, s.alpha);
+                    if (lanes == FK_LANES) {
+                        FK_STORE(done, to);
+                    } else {
+                        FK_STORE(done, value);
+                        for (int lane = 0; lane < lanes; ++lane) {
+                            to[lane] = value[lane];
+                        }
+                    }
+                }
+            }
+        }
+    }
+#endif
+}
+
+/* Regions are at most rows x columns pixels and have `tiles` (a multiple of the group's) work items along axis 0. */
+__kernel __attribute__((vec_type_hint(fk_vec))) void
+separable_fused(const fk_separable_shape s, const int rows, const int columns, const int tiles, const int depth,
+                __global const float* restrict x, __global const float* restrict w_dw, __global const float* restrict b_dw,
+                __global const float* restrict packed, __global const float* restrict residual, __global float* restrict y,
+                __local float* restrict between, __local float* restrict tile) {
+    const int oh = s.second.oh;
+    const int ow = s.second.ow;
+    const int across = FK_CEIL_DIV(ow, columns);
+    const int number = (int)get_global_id(0) / tiles;
+    const int top = number / across * rows;
+    const int left = number % across * columns;
+    const fk_region region = {top, left, min(rows, oh - top), min(columns, ow - left)};
+    const int used = region.rows * region.columns;
+    const size_t image = get_global_id(2);
+    const int block = (int)get_global_id(1);
+    const int pixels = rows * columns;
+    const int ic = s.second.ic;
+    const bool exists = block * FK_LANES < s.second.oc;
+#if FK_INTERLEAVE
+    const int mine = (int)get_global_id(0) % tiles;
+    const int step = tiles;
+#else
+    const int mine = (int)get_global_id(0) % tiles * FK_TILE;
+    const int step = 1;
+#endif
+    const bool works = exists && mine < used;
+    packed += exists ? (size_t)block * (1 + ic) * FK_LANES : 0;
+    x += image * s.first.c * s.first.ih * s.first.iw;
+
+    /* A tile that reaches past the region reads its last pixel again and does not store it. */
+    int at[FK_TILE];
+    fk_vec sum[FK_TILE];
+#pragma unroll
+    for (int t = 0; t < FK_TILE; ++t) {
+        at[t] = min(mine + t * step, used - 1);
+        sum[t] = FK_LOAD(packed);
+    }
+    packed += FK_LANES;
+    for (int first = 0; first < ic; first += depth) {
+        const int channels = min(depth, ic - first);
+        fk_depthwise_region(s.first, region, first, channels, pixels, x, w_dw, b_dw, between, tile);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int c = 0; works && c < channels; ++c, packed += FK_LANES) {
+            const fk_vec weight = FK_LOAD(packed);
+#pragma unroll
+            for (int t = 0; t < FK_TILE; ++t) {
+                sum[t] = FK_FMA((fk_vec)(between[c * pixels + at[t]]), weight, sum[t]);
+            }
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    if (!works) {
+        return;
+    }
+    const size_t plane = (size_t)oh * ow;
+    const size_t base = (image * s.second.oc + (size_t)block * FK_LANES) * plane;
+    const int lanes = min(FK_LANES, s.second.oc - block * FK_LANES);
+#pragma unroll
+    for (int t = 0; t < FK_TILE; ++t) {
+        const int pixel = mine + t * step;
+        if (pixel < used) {
+            const size_t to = base + (size_t)(top + pixel / region.columns) * ow + left + pixel % region.columns;
+            fk_store_planes(sum[t], residual != 0 ? residual + to : 0, plane, lanes, s.second.activation, s.second.alpha, y + to);
+        }
+    }
+}
