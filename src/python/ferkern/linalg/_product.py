@@ -41,7 +41,7 @@ def gemm(
     out : float32 [M, N], optional
         C-contiguous array to write into; must not share memory with any input.
     device
-        As in `ferkern.nn.conv2d`.
+        As in `ferkern.nn.conv2d`, without ``"auto"``.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def batch_norm(
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; must not share memory with any input.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def local_response_norm(
     out : float32 [N, C, H, W], optional
         C-contiguous array to write into; must not share memory with `x`.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def concat(xs: Sequence[Float32], *, out: Float32 | None = None, device: str = "
     out : float32 [N, sum of Ci, H, W], optional
         C-contiguous array to write into; must not share memory with any of `xs`.
     device
-        As in `conv2d`; a device takes at most 64 arrays.
+        As in `conv2d`, without ``"auto"``; a device takes at most 64 arrays.
 
     Returns
     -------

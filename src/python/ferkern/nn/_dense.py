@@ -63,7 +63,7 @@ def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None, device: st
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; must not share memory with `x`.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------

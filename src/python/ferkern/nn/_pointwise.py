@@ -24,7 +24,7 @@ def activate(
     out : float32, the shape of `x`, optional
         C-contiguous array to write into; may be `x` itself.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def add(
     out : float32, the shape of `x1`, optional
         C-contiguous array to write into; may be `x1` or `x2` itself.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def max_pool2d(
     out : float32 [N, C, OH, OW], optional
         C-contiguous array to write into; must not share memory with `x`.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def avg_pool2d(
     count_include_pad
         Divide by the whole window; else by the cells inside the image.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def l2_pool2d(
     x, size, stride, padding, out, device
         As in `max_pool2d`.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def global_avg_pool(x: Float32, *, out: Float32 | None = None, device: str = "cp
     out : float32 [N, C], optional
         C-contiguous array to write into; must not share memory with `x`.
     device
-        As in `conv2d`.
+        As in `conv2d`, without ``"auto"``.
 
     Returns
     -------
