@@ -302,32 +302,31 @@ A = np.zeros((50, 60), np.uint8)
 P = np.zeros((4, 2), np.float32)
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"prev": A.astype(np.float64)}, TypeError, r"prev must be uint8 or float32, is float64; pass prev.astype"),
-        ({"next": A.astype(np.int16)}, TypeError, "next must be uint8 or float32, is int16"),
-        ({"next": A.astype(np.float32)}, TypeError, "same dtype, are uint8 and float32"),
-        ({"next": A[:-1]}, ValueError, r"same shape, are \[50, 60\] and \[49, 60\]"),
-        ({"prev": A[:0], "next": A[:0]}, ValueError, r"prev must hold at least one pixel, its shape is \[0, 60\]"),
-        ({"prev": A[None]}, ValueError, "prev must have 2 dimensions"),
-        ({"prev": A[:, ::-1]}, ValueError, "prev: pixels of a row must stand together, they are -1 elements apart"),
-        ({"next": np.zeros((50, 120), np.uint8)[:, ::2]}, ValueError, "next: pixels of a row .* 2 elements apart"),
-        ({"pts": P.astype(np.float64)}, TypeError, "pts must be float32, is float64"),
-        ({"pts": P[:, :1]}, ValueError, "pts must "),
-        ({"pts": np.zeros((4, 3), np.float32)}, ValueError, r"pts must have the shape \[N, 2\], has \[4, 3\]"),
-        ({"pts": P[:, None]}, ValueError, "pts must have 2 dimensions"),
-        ({"pts": np.zeros((2, 4), np.float32).T}, ValueError, "pts must be C-contiguous"),
-        ({"guess": P[:3]}, ValueError, "guess has 3 points, pts has 4"),
-        ({"window": 2}, ValueError, "window must be from 3 to 255, is 2"),
-        ({"window": 256}, ValueError, "window must be from 3 to 255, is 256"),
-        ({"levels": -1}, ValueError, "levels must be from 0 to 16, is -1"),
-        ({"iterations": 0}, ValueError, "iterations must be from 1 to 1000, is 0"),
-        ({"epsilon": np.nan}, ValueError, "epsilon must be finite and not below 0, is nan"),
-        ({"min_eigenvalue": -1.0}, ValueError, "min_eigenvalue must be finite and not below 0, is -1"),
-    ],
-    ids=lambda v: str(v)[:40].replace("\n", ""),
-)
+WRONG = [
+    ({"prev": A.astype(np.float64)}, TypeError, r"prev must be uint8 or float32, is float64; pass prev.astype"),
+    ({"next": A.astype(np.int16)}, TypeError, "next must be uint8 or float32, is int16"),
+    ({"next": A.astype(np.float32)}, TypeError, "same dtype, are uint8 and float32"),
+    ({"next": A[:-1]}, ValueError, r"same shape, are \[50, 60\] and \[49, 60\]"),
+    ({"prev": A[:0], "next": A[:0]}, ValueError, r"prev must hold at least one pixel, its shape is \[0, 60\]"),
+    ({"prev": A[None]}, ValueError, "prev must have 2 dimensions"),
+    ({"prev": A[:, ::-1]}, ValueError, "prev: pixels of a row must stand together, they are -1 elements apart"),
+    ({"next": np.zeros((50, 120), np.uint8)[:, ::2]}, ValueError, "next: pixels of a row .* 2 elements apart"),
+    ({"pts": P.astype(np.float64)}, TypeError, "pts must be float32, is float64"),
+    ({"pts": P[:, :1]}, ValueError, "pts must "),
+    ({"pts": np.zeros((4, 3), np.float32)}, ValueError, r"pts must have the shape \[N, 2\], has \[4, 3\]"),
+    ({"pts": P[:, None]}, ValueError, "pts must have 2 dimensions"),
+    ({"pts": np.zeros((2, 4), np.float32).T}, ValueError, "pts must be C-contiguous"),
+    ({"guess": P[:3]}, ValueError, "guess has 3 points, pts has 4"),
+    ({"window": 2}, ValueError, "window must be from 3 to 255, is 2"),
+    ({"window": 256}, ValueError, "window must be from 3 to 255, is 256"),
+    ({"levels": -1}, ValueError, "levels must be from 0 to 16, is -1"),
+    ({"iterations": 0}, ValueError, "iterations must be from 1 to 1000, is 0"),
+    ({"epsilon": np.nan}, ValueError, "epsilon must be finite and not below 0, is nan"),
+    ({"min_eigenvalue": -1.0}, ValueError, "min_eigenvalue must be finite and not below 0, is -1"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "match"), WRONG, ids=lambda v: str(v)[:40].replace("\n", ""))
 def test_wrong_input(change, error, match):
     call = {"prev": A, "next": A, "pts": P, **change}
     with pytest.raises(error, match=match):

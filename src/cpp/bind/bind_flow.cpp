@@ -9,8 +9,8 @@
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
 #include "bind/convert.hpp"
+#include "bind/track_arguments.hpp"
 #include "ops/corners/corners.hpp"
-#include "ops/flow_lk/flow_lk.hpp"
 
 namespace fk {
 
@@ -38,8 +38,8 @@ class FramePyramid {
 
     // A copy of a level.
     [[nodiscard]] py::array level(int l) const {
-        require(l >= 0 && l <= pyramid::most_levels, "level must be from 0 to ", pyramid::most_levels, ", is ", l);
-        return shape().is_float ? copy<float>(l) : copy<std::uint8_t>(l);
+        pyramid::level_shape(shape(), l); // throws where there is none
+        return shape().is_float != 0 ? copy<float>(l) : copy<std::uint8_t>(l);
     }
 
   private:
@@ -91,12 +91,6 @@ struct Found {
     }
 };
 
-const float* points_in(const py::object& object, const char* name, py::array& owner) {
-    const float* points = dense_in<float>(object, name, 2, 2, owner);
-    require(owner.shape(1) == 2, name, " must have the shape [N, 2], has ", shape_text(owner));
-    return points;
-}
-
 // Tracks what was found back, and measures how far from its start it arrives; NaN where one of the two ways is lost.
 void track_back(const flow_lk::Plan& plan, const FramePyramid& from, const FramePyramid& to, const float* points,
                 const flow_lk::Tracks& found, std::int64_t n, float* error) {
@@ -118,22 +112,10 @@ py::tuple flow_track(const py::object& prev, const py::object& next, const py::o
                      std::int64_t window, std::int64_t levels, std::int64_t iterations, double epsilon, double min_eigenvalue,
                      bool backward) {
     const std::shared_ptr<FramePyramid> from = pyramid_in(prev, "prev"), to = pyramid_in(next, "next");
-    py::array point_owner, guess_owner;
-    const float* points = points_in(pts, "pts", point_owner);
-    const float* first = guess.is_none() ? nullptr : points_in(guess, "guess", guess_owner);
-    const std::int64_t n = point_owner.shape(0);
-    require(first == nullptr || guess_owner.shape(0) == n, "guess has ", first == nullptr ? 0 : guess_owner.shape(0),
-            " points, pts has ", n);
-    const flow_lk::Shape shape = flow_lk::infer({.from = {from->shape().height, from->shape().width},
-                                                 .to = {to->shape().height, to->shape().width},
-                                                 .from_float = from->shape().is_float,
-                                                 .to_float = to->shape().is_float,
-                                                 .points = n,
-                                                 .window = window,
-                                                 .levels = levels,
-                                                 .iterations = iterations,
-                                                 .epsilon = epsilon,
-                                                 .min_eigenvalue = min_eigenvalue});
+    const TrackArguments arguments(from->shape(), to->shape(), pts, guess, {window, levels, iterations, epsilon, min_eigenvalue});
+    const flow_lk::Shape& shape = arguments.shape;
+    const float* points = arguments.points;
+    const std::int64_t n = shape.points;
     Found found(n);
     std::optional<py::array_t<float>> error;
     if (backward) {
@@ -146,7 +128,7 @@ py::tuple flow_track(const py::object& prev, const py::object& next, const py::o
         const int threads = chosen_threads();
         // The way back starts where the way there ended: the first build leaves room for it.
         const flow_lk::Plan plan(shape, backward ? 2 * slack : slack, threads);
-        plan.run(from->levels(), to->levels(), points, first, tracks);
+        plan.run(from->levels(), to->levels(), points, arguments.guess, tracks);
         if (backward) {
             track_back(flow_lk::Plan(shape, slack, threads), *from, *to, points, tracks, n, errors);
         }

@@ -43,4 +43,5 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_flow(m);
     fk::bind_flow_dense(m);
     fk::bind_flow_field(m);
+    fk::bind_device_flow(m);
 }

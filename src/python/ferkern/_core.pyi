@@ -303,6 +303,20 @@ class Pyramid(metaclass=_NativeType):
 
 _Frame = npt.NDArray[np.uint8] | _Float32 | Pyramid
 
+def dense_frame(frame: npt.NDArray[np.uint8] | _Float32, name: str) -> npt.NDArray[np.uint8] | _Float32: ...
+def pyramid_shape(frame: npt.NDArray[np.uint8] | _Float32, name: str) -> npt.NDArray[np.void]: ...
+def pyramid_level(shape: npt.NDArray[np.void], level: int) -> tuple[int, int]: ...
+def flow_lk_shape(
+    prev: npt.NDArray[np.void],
+    next: npt.NDArray[np.void],
+    pts: _Float32,
+    guess: _Float32 | None,
+    window: int,
+    levels: int,
+    iterations: int,
+    epsilon: float,
+    min_eigenvalue: float,
+) -> tuple[npt.NDArray[np.void], _Float32, _Float32 | None]: ...
 def flow_track(
     prev: _Frame,
     next: _Frame,

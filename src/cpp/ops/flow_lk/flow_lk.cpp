@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/threads.hpp"
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -31,6 +32,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("flow_lk", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/flow_lk/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("flow_lk", device_rows);
 
 constexpr std::int64_t points_per_task = 4;
 constexpr double window_flops = 40;   // gradients, interpolation, G; a pixel
@@ -105,7 +115,7 @@ Shape infer(const Params& p) {
         next = pyramid::halved(next);
     }
     return {.frame = frame,
-            .points = p.points,
+            .points = checked_int(p.points, "points"),
             .window = static_cast<int>(p.window),
             .levels = levels,
             .iterations = static_cast<int>(p.iterations),
@@ -115,10 +125,14 @@ Shape infer(const Params& p) {
 
 Cost cost(const Shape& s) {
     const double pixels = double(s.points) * (s.levels + 1) * s.window * s.window;
-    const double size = s.frame.is_float ? 4 : 1;
+    const double size = s.frame.is_float != 0 ? 4 : 1;
     return {.flops = pixels * (window_flops + 2 * position_flops),
             .bytes_read = 3 * size * pixels,
             .bytes_written = double(s.points) * 17};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("flow_lk", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int slack, int threads)
@@ -159,7 +173,7 @@ bool Plan::point(const Job& job, std::int64_t i, float* scratch) const {
     for (int l = shape_.levels; l >= 0; --l) {
         outcome = row_->function(FlowLeaf{.from = image_of(job.from->level(l)),
                                           .to = image_of(job.to->level(l)),
-                                          .is_float = shape_.frame.is_float ? 1 : 0,
+                                          .is_float = shape_.frame.is_float,
                                           .window = shape_.window,
                                           .iterations = shape_.iterations,
                                           .epsilon = shape_.epsilon,

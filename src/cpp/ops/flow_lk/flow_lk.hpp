@@ -19,6 +19,7 @@
 // two integer parts a level 272 * 32 kflop = 9 Mflop, 0.1 ms at 90 GFLOP/s; the two pyramids read 2.4 MB in about as long.
 #pragma once
 
+#include "fk_flow_lk.h"
 #include "ops/flow_lk/leaf.hpp"
 #include "ops/pyramid/pyramid.hpp"
 
@@ -35,20 +36,14 @@ struct Params {
     double min_eigenvalue = 1e-4;
 };
 
-struct Shape {
-    pyramid::Shape frame;
-    std::int64_t points;
-    int window;
-    int levels; // those that are larger than the window
-    int iterations;
-    float epsilon;
-    float min_eigenvalue;
-};
+using Shape = fk_flow_lk_shape;
 
 using KernelRow = Row<Shape, FlowKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape); // two integer parts of the motion for each point and level; pyramids apart
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 struct Tracks {
     float* points;            // [N, 2]

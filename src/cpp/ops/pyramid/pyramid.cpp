@@ -26,6 +26,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("pyramid", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/pyramid/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("pyramid", device_rows);
+
 constexpr std::int64_t largest_side = 1 << 20;
 
 Rect whole(const Shape& s) { return {.x0 = 0, .y0 = 0, .x1 = s.width, .y1 = s.height}; }
@@ -48,17 +57,26 @@ Rect join(const Rect& a, const Rect& b) {
 Shape infer(const Params& p) {
     const auto& [height, width] = p.x;
     require_frame(p.name, p.x, p.pixel_stride, largest_side);
-    return {.height = static_cast<int>(height), .width = static_cast<int>(width), .is_float = p.is_float};
+    return {.height = static_cast<int>(height), .width = static_cast<int>(width), .is_float = p.is_float ? 1 : 0};
 }
 
 Shape halved(const Shape& s) { return {.height = (s.height + 1) / 2, .width = (s.width + 1) / 2, .is_float = s.is_float}; }
+
+Shape level_shape(const Shape& frame, int l) {
+    require(l >= 0 && l <= most_levels, "level must be from 0 to ", most_levels, ", is ", l);
+    Shape shape = frame;
+    for (int i = 0; i < l; ++i) {
+        shape = halved(shape);
+    }
+    return shape;
+}
 
 Cost cost(const Shape& shape, int levels) {
     Cost c;
     Shape from = shape;
     for (int l = 0; l < levels; ++l) {
         const Shape to = halved(from);
-        const double size = shape.is_float ? 4 : 1;
+        const double size = shape.is_float != 0 ? 4 : 1;
         // Seven operations for five taps of a symmetric filter, along columns of every second row, then along rows.
         c.flops += 7 * double(to.height) * (double(from.width) + double(to.width));
         c.bytes_read += size * double(from.height) * double(from.width);
@@ -66,6 +84,10 @@ Cost cost(const Shape& shape, int levels) {
         from = to;
     }
     return c;
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("pyramid", device_rows, shape, target);
 }
 
 Pyramid::Pyramid(const void* frame, std::int64_t row, const Shape& shape) : storage_(most_levels + 1) {
@@ -78,7 +100,7 @@ Pyramid::Pyramid(const void* frame, std::int64_t row, const Shape& shape) : stor
 Plan::Plan(const Shape& shape, int threads) : row_(&choose_row("pyramid", rows, shape)), threads_(threads) {}
 
 void Plan::build_level(const Level& from, Level& to, const Rect& rect, Tensor<unsigned char>& storage) const {
-    const int size = to.shape.is_float ? 4 : 1;
+    const int size = to.shape.is_float != 0 ? 4 : 1;
     const int width = rect.x1 - rect.x0, height = rect.y1 - rect.y0;
     const std::int64_t stride = round_up(width, alignment) + pyramid_room;
     Tensor<unsigned char> pixels(stride * height * size);
@@ -90,7 +112,7 @@ void Plan::build_level(const Level& from, Level& to, const Rect& rect, Tensor<un
     parallel_bands(1, height, bands_for(1, height, threads), threads, [&](std::int64_t, int begin, int end, int slot) {
         for (int y = begin; y < end; ++y) {
             HalveLeaf leaf{.rows = {},
-                           .is_float = to.shape.is_float ? 1 : 0,
+                           .is_float = to.shape.is_float,
                            .first = have.x0,
                            .last = have.x1,
                            .width = from.shape.width,

@@ -15,6 +15,7 @@
 
 #include "base/scratch.hpp"
 #include "base/view.hpp"
+#include "fk_pyramid.h"
 #include "ops/op.hpp"
 #include "ops/pyramid/leaf.hpp"
 
@@ -29,16 +30,17 @@ struct Params {
     bool is_float = false;
 };
 
-struct Shape {
-    int height, width;
-    bool is_float;
-};
+using Shape = fk_pyramid_shape;
 
 using KernelRow = Row<Shape, HalveKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape, int levels);
 Shape halved(const Shape& shape); // of the next level
+// Of level l; throws where there is none.
+Shape level_shape(const Shape& frame, int l);
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 // Columns [x0, x1) of rows [y0, y1).
 struct Rect {

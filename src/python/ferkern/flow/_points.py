@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+
+if TYPE_CHECKING:
+    from ferkern.opencl.ops.pyramid import Pyramid as DevicePyramid
 
 __all__ = ["Pyramid", "Track", "corners", "pyramid", "track"]
 
@@ -18,7 +21,11 @@ Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Pyramid: TypeAlias = _core.Pyramid
 
 
-def pyramid(frame: Frame) -> Pyramid:
+@overload
+def pyramid(frame: Frame, *, device: Literal["cpu"] = "cpu") -> Pyramid: ...
+@overload
+def pyramid(frame: Frame, *, device: str) -> Pyramid | DevicePyramid: ...
+def pyramid(frame: Frame, *, device: str = "cpu") -> Pyramid | DevicePyramid:
     """Gaussian pyramid of a frame, to hand to `track` in its place, so that the next call need not build it again.
 
     Level 0 is `frame` itself, kept and not copied: do not write into it while the pyramid is in use. Of the other
@@ -27,12 +34,15 @@ def pyramid(frame: Frame) -> Pyramid:
     Parameters
     ----------
     frame : uint8 or float32 [H, W]
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``: where `track` will be called. On a device a copy
+        of the frame stands there, sent once.
 
     Returns
     -------
     Pyramid
         With ``shape``, (H, W), and ``level(l)``, a copy of level l from 0 to 16, of half the size of the one before,
-        rounded up.
+        rounded up. For a device a `ferkern.opencl.ops.pyramid.Pyramid`.
 
     Raises
     ------
@@ -40,6 +50,8 @@ def pyramid(frame: Frame) -> Pyramid:
         `frame` is neither uint8 nor float32.
     ValueError
         `frame` has another rank, no pixels, or pixels of a row that stand apart.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -47,6 +59,10 @@ def pyramid(frame: Frame) -> Pyramid:
     second pixel of the picture filtered with (1 4 6 4 1) / 16 both ways, reflected at the border; uint8 levels are
     rounded.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.pyramid import Pyramid as DevicePyramid
+
+        return DevicePyramid(frame, device)
     return _core.Pyramid(frame)
 
 
@@ -83,8 +99,8 @@ class Track:
 
 
 def track(
-    prev: Frame | Pyramid,
-    next: Frame | Pyramid,
+    prev: Frame | Pyramid | DevicePyramid,
+    next: Frame | Pyramid | DevicePyramid,
     pts: Float32,
     *,
     guess: Float32 | None = None,
@@ -94,13 +110,14 @@ def track(
     epsilon: float = 0.01,
     min_eigenvalue: float = 1e-4,
     backward: bool = False,
+    device: str = "cpu",
 ) -> Track:
     """Where the points of one frame stand in the next: pyramidal Lucas-Kanade.
 
     Parameters
     ----------
     prev, next : uint8 or float32 [H, W], or what `pyramid` made of them
-        Two frames of one size and dtype.
+        Two frames of one size and dtype. Pyramids stand on `device`.
     pts : float32 [N, 2], C-contiguous
         (x, y) in `prev`. Points whose window lies wholly outside, and those that are not finite, have status 0.
     guess : float32 [N, 2], optional
@@ -116,6 +133,9 @@ def track(
         levels / 32)^2 as in OpenCV. For float32 frames from 0 to 1, 1e-4 / 255^2 means what 1e-4 does for bytes.
     backward
         Track what was found back into `prev`, too, and measure how far from its start it arrives.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device frames (other than
+        pyramids) and points are copied there, and the tracks back.
 
     Returns
     -------
@@ -128,6 +148,8 @@ def track(
     ValueError
         The frames differ in size, have no pixels, or pixels of a row that stand apart; points are not [N, 2]; a number
         is outside its range.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -135,12 +157,15 @@ def track(
     "Good features to track", CVPR 1994 (the eigenvalue); Z. Kalal, K. Mikolajczyk, J. Matas, "Forward-backward error",
     ICPR 2010. Pyramid, Scharr gradients, borders, status and the end of the iteration are those of OpenCV's
     calcOpticalFlowPyrLK; instead of its fixed point all is float32, and the sums of an iteration are formed in another
-    order (`track.inl.hpp`), so that positions differ by thousandths of a pixel. The same bits for every number of
-    threads.
+    order (`track.inl.hpp`), so that positions differ by thousandths of a pixel, and so they do from device to device.
+    The same bits for every number of threads.
     """
-    return Track(
-        *_core.flow_track(prev, next, pts, guess, window, levels, iterations, epsilon, min_eigenvalue, backward)
-    )
+    settings = (pts, guess, window, levels, iterations, epsilon, min_eigenvalue, backward)
+    if device != "cpu":
+        from ferkern.opencl.ops.flow_lk import track as track_on_device
+
+        return Track(*track_on_device(prev, next, *settings, device=device))
+    return Track(*_core.flow_track(cast("Frame", prev), cast("Frame", next), *settings))
 
 
 def corners(gray: Frame, count: int, *, quality: float = 0.01, min_distance: float = 10, block: int = 3) -> Float32:
