@@ -15,7 +15,7 @@ import pytest
 from ferkern import opencl
 from ferkern.opencl import DeviceError, memory, program, vendors
 from ferkern.opencl import device as host_side
-from ferkern.opencl.ops import conv2d as op
+from ferkern.opencl.ops import conv2d_direct as op
 from opencl_devices import required
 
 KERNELS = Path(__file__).parent.parent / "kernels" / "opencl"

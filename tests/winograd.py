@@ -70,13 +70,14 @@ def tiled(x, w, m: int, *, padding, magnitude: bool) -> Float64:
     return y.reshape(len(x), len(w), tiles_y * m, tiles_x * m)[:, :, :oh, :ow]
 
 
-def bound(name: str, x, w, b, *, padding):
+def bound(name: str, x, w, b, *, padding, device: bool = False):
     """|error| <= gamma_n A^T [ sum_c (|G| |g| |G|^T) . (|B|^T |d| |B|) ] A + the bias in magnitudes (Higham, sec. 3.1).
 
     Roundings that a term can meet: 1 of the transformed weight, 3 in each of two lines of B^T (without a fused
-    multiply-add), ic + 1 in the sum, 4 in each of two lines of A^T, 2 for bias and residual: ic + 18.
+    multiply-add), ic + 1 in the sum, 4 in each of two lines of A^T, 2 for bias and residual: ic + 18. A device has
+    weights transformed in float32: 4 in each of two lines of G (sums, constant, product) for the one: ic + 25.
     """
     magnitude = tiled(x, w, FORMS[name][0], padding=padding, magnitude=True)
     if b is not None:
         magnitude = magnitude + np.abs(b.astype(np.float64))[:, None, None]
-    return tolerance.dot(x.shape[1] + 16, magnitude)
+    return tolerance.dot(x.shape[1] + (23 if device else 16), magnitude)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/conv2d/device.hpp"
 #include "ops/dims.hpp"
 #include "ops/reorder/reorder.hpp"
 #include "ops/split.hpp"

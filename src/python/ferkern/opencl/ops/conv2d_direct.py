@@ -1,0 +1,144 @@
+"""The plain loops and the register tiles of ``kernels/opencl/conv2d.cl``, launched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ferkern.opencl.device import Device
+from ferkern.opencl.memory import empty
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost
+from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.program import Program, build
+
+__all__ = ["FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "take"]
+
+FILE = "conv2d.cl"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The positions that windows are moved to, and the image below them: th x tw pixels of each phase."""
+
+    rows: int
+    cols: int
+    wide: int
+    """Positions for each row of the output; `cols` of rows that go through several."""
+    ow: int
+    """Positions of `wide` that are outputs."""
+    phases: tuple[int, int]
+    th: int
+    tw: int
+    copied: bool
+    """The image is copied: with zeros around it, or its phases apart."""
+
+
+class ReferencePlan:
+    """One work item for each output."""
+
+    def __init__(self, device: Device, shape: Shape) -> None:
+        self.sizes: dict[str, int] = {}
+        self._shape = shape
+        self._program = build(device, FILE, {})
+        self._weights: tuple[Any, Any | None] | None = None
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._weights = weights["w"], weights.get("b")
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        assert self._weights is not None, "load() comes before run()"
+        s = with_images(self._shape, images)
+        size = (int(s["ow"]), int(s["oh"]), images * int(s["oc"]))
+        self._program.launch("conv2d_reference", size, (16, 4, 1), s, inputs[0], *self._weights, residual, y)
+
+
+class DirectPlan:
+    """Register tiles over packed weights and, where there is a border or a stride, a copy of the image."""
+
+    def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
+        oc, ic, groups, n = (int(shape[name]) for name in ("oc", "ic", "groups", "n"))
+        self._device = device
+        self._shape = shape
+        self._channels = ic
+        self._extent, self._tuning = _best(device, shape, tuning)
+        e = self._extent
+        self._blocks = groups * -(-(oc // groups) // self._tuning.tile)
+        self._terms = ic // groups * int(shape["kh"]) * int(shape["kw"])
+        self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self._tuning.tile}
+        if e.copied:
+            self.sizes["padded x"] = 4 * n * ic * e.phases[0] * e.phases[1] * e.th * e.tw
+        self._program = build(device, FILE, self._tuning.defines())
+        self._packed: Any = None
+        self._copy: Any = None
+        numbers = (e.rows, e.cols, e.wide, e.ow, *e.phases, e.th, e.tw)
+        self._numbers = tuple(np.int32(number) for number in numbers)
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._packed = empty(self._device, self.sizes["packed weights"])
+        size = (1 + self._terms, self._blocks)
+        self._program.launch("conv2d_pack", size, (64, 1), self._shape, weights["w"], weights.get("b"), self._packed)
+        if self._extent.copied:
+            self._copy = empty(self._device, self.sizes["padded x"])
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        assert self._packed is not None, "load() comes before run()"
+        e, t, shape = self._extent, self._tuning, with_images(self._shape, images)
+        (x,) = inputs
+        if e.copied:
+            take(self._program, shape, images * self._channels, e.phases, (e.th, e.tw), x, self._copy)
+            x = self._copy
+        size = (-(-e.cols // (t.lanes * t.vecs)), e.rows, images * self._blocks)
+        self._program.launch("conv2d_direct", size, t.group, shape, *self._numbers, x, self._packed, residual, y)
+
+
+def take(
+    program: Program, shape: Shape, planes: int, phases: tuple[int, int], size: tuple[int, int], x: Any, to: Any
+) -> None:
+    """Queues the copy of an image with its zeros, its phases apart: each th x tw pixels."""
+    (th, tw), every = size, planes * phases[0] * phases[1]
+    if program.device.info.kind == "cpu":
+        # A work item for a whole phase, unless there are too few of them to keep the cores busy.
+        items = (1, 1 if every >= 16 * program.device.info.compute_units else th, every)
+        group = (1, 1, 2)
+    else:
+        items, group = (min(tw, 64), th, every), (min(tw, 64), 4, 1)
+    program.launch("conv2d_take", items, group, shape, *map(np.int32, (*phases, th, tw)), x, to)
+
+
+def extents(shape: Shape) -> list[Extent]:
+    """The ways to go over an image: row by row, or as one row that goes through all of them (few pixels a row).
+
+    The image is copied where windows leave it, or where they step over columns. 1 x 1 windows on the image as it came
+    are one row, the columns of a matrix.
+    """
+    s = {name: int(shape[name]) for name in shape.dtype.names or () if name != "alpha"}
+    height, width = (s["kh"] - 1) * s["dilation_h"], (s["kw"] - 1) * s["dilation_w"]
+    reach_h = (s["oh"] - 1) * s["stride_h"] + height + 1
+    reach_w = (s["ow"] - 1) * s["stride_w"] + width + 1
+    leaves = s["pad_top"] > 0 or s["pad_left"] > 0 or reach_h > s["ih"] or reach_w > s["iw"]
+    # Without a copy a step down is a stride of rows, which one row through all of them could not take.
+    if not leaves and s["stride_h"] == s["stride_w"] == 1:
+        phases, th, tw, copied = (1, 1), s["ih"], s["iw"], False
+    else:
+        phases = (min(s["stride_h"], height + 1), min(s["stride_w"], width + 1))
+        th, tw, copied = s["oh"] + height // s["stride_h"], s["ow"] + width // s["stride_w"], True
+    by_row = Extent(s["oh"], s["ow"], s["ow"], s["ow"], phases, th, tw, copied)
+    if tw == s["ow"]:
+        pixels = s["oh"] * s["ow"]
+        return [Extent(1, pixels, pixels, pixels, phases, th, tw, copied)]
+    return [by_row, Extent(1, (s["oh"] - 1) * tw + s["ow"], tw, s["ow"], phases, th, tw, copied)]
+
+
+def _best(device: Device, shape: Shape, tuning: Tuning | None) -> tuple[Extent, Tuning]:
+    """The way with the least work; `tuning`, where its vectors are no longer than a row."""
+    filters = int(shape["oc"]) // int(shape["groups"])
+    ways = []
+    for extent in extents(shape):
+        fits = tuning is not None and tuning.lanes <= extent.cols
+        chosen = tuning if tuning is not None and fits else by_rule(device.info, filters, extent.cols, extent.rows)
+        ways.append((not fits, cost(chosen, filters, extent.cols, extent.rows), extent, chosen))
+    _, _, extent, chosen = min(ways, key=lambda way: way[:2])
+    return extent, chosen

@@ -1,0 +1,99 @@
+"""What a convolution's kernels are built and launched with, by rule; `ferkern.opencl.tune` measures instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ferkern.opencl.device import DeviceInfo
+
+__all__ = ["Tuning", "by_rule", "candidates"]
+
+LANES = (1, 2, 4, 8, 16)
+# Filters x vectors of pixels of a work item whose sums, pixels and a weight fit the registers: 32 of AVX-512, 16 of
+# AVX2. The rule takes one of the first three, since each takes the device's compiler up to a second.
+_WIDE_TILES = ((8, 2), (10, 2), (12, 1), (16, 1), (12, 2), (6, 3), (4, 4), (5, 4))
+_NARROW_TILES = ((6, 2), (5, 2), (8, 1), (10, 1), (12, 1), (4, 3), (4, 2), (3, 4))
+# A GPU's threads have 255 registers at most, and more of them wait for memory where each takes fewer.
+_GPU_TILES = ((8, 4), (8, 2), (4, 4), (4, 2), (8, 1), (4, 1))
+# What a step of a tile's sums takes beside its multiply-adds, in multiply-adds: loop and addresses.
+_STEP = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A register tile: `tile` filters times `vecs` vectors of `lanes` pixels, and how work items are grouped."""
+
+    lanes: int
+    """Pixels in a vector: FK_LANES."""
+    vecs: int
+    """Vectors of a work item: FK_VECS."""
+    tile: int
+    """Filters of a work item: FK_TILE."""
+    interleave: bool
+    """Neighbouring work items take neighbouring vectors: FK_INTERLEAVE."""
+    group: tuple[int, int, int]
+    """Work items of a group: along a row, over rows, over blocks of filters."""
+
+    def defines(self) -> dict[str, int]:
+        """The build options of ``conv2d.cl`` and ``conv2d_winograd.cl``."""
+        return {
+            "FK_LANES": self.lanes,
+            "FK_VECS": self.vecs,
+            "FK_TILE": self.tile,
+            "FK_INTERLEAVE": int(self.interleave),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Tuning | None:
+        """None for whatever is not the form of one, as a damaged file may hold."""
+        try:
+            lanes, vecs, tile, interleave = (values[name] for name in ("lanes", "vecs", "tile", "interleave"))
+            group = tuple(values["group"])
+        except (KeyError, TypeError):
+            return None
+        numbers = (lanes, vecs, tile, *group)
+        if len(group) != 3 or not all(type(n) is int and 1 <= n <= 1024 for n in numbers):
+            return None
+        if lanes not in LANES or vecs > 8 or tile > 32 or type(interleave) is not bool:
+            return None
+        return cls(lanes, vecs, tile, interleave, group)
+
+
+def by_rule(info: DeviceInfo, filters: int, cols: int, rows: int) -> Tuning:
+    """The tile that computes least beyond the filters of a group and rows x cols positions.
+
+    Parameters
+    ----------
+    filters
+        Filters of a group.
+    cols, rows
+        Positions that neighbour each other, and how often there are so many; at least one lane's worth.
+    """
+    return min(candidates(info, cols, widths=1, tiles=3), key=lambda tuning: cost(tuning, filters, cols, rows))
+
+
+def cost(tuning: Tuning, filters: int, cols: int, rows: int) -> float:
+    """Multiply-adds of vectors that the tiles take for one term of the sums, the loop around them counted in."""
+    items = rows * -(-cols // (tuning.lanes * tuning.vecs)) * -(-filters // tuning.tile)
+    return items * (tuning.tile * tuning.vecs + _STEP)
+
+
+def candidates(info: DeviceInfo, cols: int, widths: int = 3, tiles: int = 8) -> Iterator[Tuning]:
+    """What is worth trying on a device for rows of `cols` positions: the first `tiles` tiles of the first `widths`."""
+    if info.kind != "cpu":
+        width = next((n for n in (64, 32) if n <= cols), 16)
+        for tile, vecs in _GPU_TILES[:tiles]:
+            yield Tuning(lanes=1, vecs=vecs, tile=tile, interleave=True, group=(width, 256 // width, 1))
+        return
+    native = min(max(info.vector_width, 4), 16)
+    shapes = (_WIDE_TILES if native == 16 else _NARROW_TILES)[:tiles]
+    fitting = [n for n in (native, native // 2, native // 4) if n <= cols] or [n for n in (2, 1) if n <= cols][:1]
+    for lanes in fitting[:widths]:
+        for tile, vecs in shapes:
+            if vecs == 1 or lanes * (vecs - 1) < cols:
+                yield Tuning(lanes=lanes, vecs=vecs, tile=tile, interleave=False, group=(2, 1, 1))

@@ -1,0 +1,84 @@
+"""Winograd's minimal filtering on a device: ``kernels/opencl/conv2d_winograd.cl``, launched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferkern.opencl.device import Device
+from ferkern.opencl.memory import empty
+from ferkern.opencl.ops.conv2d_direct import FILE as CONV2D
+from ferkern.opencl.ops.conv2d_direct import take
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule
+from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.program import build
+
+__all__ = ["FILE", "Winograd2Plan", "Winograd4Plan", "WinogradPlan"]
+
+FILE = "conv2d_winograd.cl"
+
+
+class WinogradPlan:
+    """F(m x m, 3 x 3) for all tiles of a batch: inputs, matrix products, outputs, each in a kernel of its own."""
+
+    m = 0
+
+    def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
+        oc, ic, oh, ow, n = (int(shape[name]) for name in ("oc", "ic", "oh", "ow", "n"))
+        self._device, self._shape = device, shape
+        self._ic, self._oc = ic, oc
+        tiles_y, tiles_x = -(-oh // self.m), -(-ow // self.m)
+        self._lines, self._tiles_image = tiles_y, tiles_y * tiles_x
+        self._points = (self.m + 2) ** 2
+        tiles = n * self._tiles_image
+        self._tuning = t = tuning or by_rule(device.info, oc, tiles, 1)
+        self._pitch = -(-tiles // t.lanes) * t.lanes
+        self._size = tiles_y * self.m + 2, tiles_x * self.m + 2
+        self._blocks = -(-oc // t.tile)
+        self.sizes = {
+            "transformed weights": 4 * self._points * self._blocks * t.tile * ic,
+            "padded x": 4 * n * ic * self._size[0] * self._size[1],
+            "transformed x": 4 * ic * self._points * self._pitch,
+            "products": 4 * oc * self._points * self._pitch,
+        }
+        side_by_side = 1 if t.interleave else next(k for k in (4, 2, 1) if k <= tiles_x)
+        self._take = build(device, CONV2D, {"FK_INTERLEAVE": int(t.interleave)})
+        self._program = build(device, FILE, t.defines() | {"FK_M": self.m, "FK_TILES": side_by_side})
+        self._across = min(tiles_x, 32) if t.interleave else 1
+        self._buffers: dict[str, Any] = {}
+        self._bias: Any | None = None
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._buffers = {name: empty(self._device, size) for name, size in self.sizes.items()}
+        self._bias = weights.get("b")
+        size = (self._ic, self._blocks * self._tuning.tile)
+        to = self._buffers["transformed weights"]
+        self._program.launch("winograd_weights", size, (16, 4), self._shape, weights["w"], to)
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        assert self._buffers, "load() comes before run()"
+        t, shape, launch = self._tuning, with_images(self._shape, images), self._program.launch
+        w, padded, transformed, products = self._buffers.values()
+        take(self._take, shape, images * self._ic, (1, 1), self._size, inputs[0], padded)
+        pitch, tiles, lines = np.int32(self._pitch), images * self._tiles_image, images * self._lines
+        group = (self._across, 2, 2)
+        sides = map(np.int32, self._size)
+        launch("winograd_inputs", (self._across, lines, self._ic), group, shape, *sides, pitch, padded, transformed)
+        size = (-(-tiles // (t.lanes * t.vecs)), self._blocks, self._points)
+        launch("winograd_product", size, t.group, shape, np.int32(tiles), pitch, transformed, w, products)
+        size = (self._across, lines, self._oc)
+        launch("winograd_outputs", size, group, shape, pitch, products, self._bias, residual, y)
+
+
+class Winograd2Plan(WinogradPlan):
+    """F(2 x 2, 3 x 3)."""
+
+    m = 2
+
+
+class Winograd4Plan(WinogradPlan):
+    """F(4 x 4, 3 x 3)."""
+
+    m = 4
