@@ -20,14 +20,14 @@
 /* Joins the items' values pairwise; every item of the group comes here. */
 #if FK_TEAM
 #define FK_DEFINE_TEAM(name, join)                                                                                               \
-    float name(const float mine, __local float* shared) {                                                                       \
+    float name(const float mine, __local float* shared) {                                                                        \
         __local float* at = shared + get_local_id(1) * get_local_size(0) + get_local_id(0);                                      \
         *at = mine;                                                                                                              \
-        for (int apart = (int)get_local_size(0) / 2; apart > 0; apart /= 2) {                                                       \
+        for (int apart = (int)get_local_size(0) / 2; apart > 0; apart /= 2) {                                                    \
             barrier(CLK_LOCAL_MEM_FENCE);                                                                                        \
-            if ((int)get_local_id(0) < apart) {                                                                                   \
+            if ((int)get_local_id(0) < apart) {                                                                                  \
                 const float a = *at;                                                                                             \
-                const float b = at[apart];                                                                                        \
+                const float b = at[apart];                                                                                       \
                 *at = join;                                                                                                      \
             }                                                                                                                    \
         }                                                                                                                        \

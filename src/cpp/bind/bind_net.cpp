@@ -1,11 +1,16 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstring>
+#include <functional>
 #include <mutex>
+#include <numeric>
 
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
 #include "bind/convert.hpp"
+#include "bind/device_ops.hpp"
+#include "net/device.hpp"
 #include "net/planner.hpp"
 #include "ops/quantize/quantize.hpp"
 
@@ -95,6 +100,84 @@ class GraphBuilder {
     net::Graph graph_;
 };
 
+// A Shape's bytes as the record of its op.
+py::array record_of(const DeviceOp& op, const net::DeviceStep& step) {
+    py::array record(op.record, std::vector<py::ssize_t>{});
+    if (static_cast<std::size_t>(record.nbytes()) != step.shape.size()) {
+        throw ModelError(message(step.node, ": the Shape of op '", step.op, "' is not that of its device kernels"));
+    }
+    std::memcpy(record.mutable_data(), step.shape.data(), step.shape.size());
+    return record;
+}
+
+py::dict weights_of(const net::DeviceStep& step) {
+    py::dict weights;
+    for (const auto& [role, weight] : step.weights) {
+        py::array_t<float> array(std::vector<py::ssize_t>(weight.dims.begin(), weight.dims.end()));
+        std::copy(weight.data.begin(), weight.data.end(), array.mutable_data());
+        weights[role.c_str()] = array;
+    }
+    return weights;
+}
+
+// The steps of a network on a device as dictionaries, floats of each value, and which values are the input and the output.
+py::tuple device_plan(const GraphBuilder& builder, const std::string& output, int batch, const std::string& target) {
+    require(batch >= 1, "batch must be at least 1, is ", batch);
+    net::Graph graph = builder.graph_;
+    graph.output = graph.value(output);
+    const net::DevicePlan plan = net::plan_device(std::move(graph), batch);
+    py::list steps;
+    for (const net::DeviceStep& step : plan.steps) {
+        py::dict made;
+        made["node"] = step.node;
+        made["value"] = step.value;
+        made["op"] = step.op;
+        made["inputs"] = step.inputs;
+        made["residual"] = step.residual;
+        made["output"] = step.output;
+        if (!step.op.empty()) {
+            const auto op = device_ops().find(step.op);
+            if (op == device_ops().end()) {
+                throw ModelError(message(step.node, ": op '", step.op, "' has no kernels on devices"));
+            }
+            const net::ChosenKernel chosen(step.kernel);
+            const auto [name, function] = op->second.kernel(step.shape.data(), target);
+            made["shape"] = record_of(op->second, step);
+            made["kernel"] = step.op + ":" + name + ":" + target;
+            made["function"] = function;
+            made["weights"] = weights_of(step);
+            made["cost"] = py::make_tuple(step.cost.flops, step.cost.bytes_read, step.cost.bytes_written, step.cost.weight_bytes);
+        }
+        steps.append(made);
+    }
+    return py::make_tuple(steps, plan.floats, plan.input, plan.output);
+}
+
+// x [n, dims...] as a session takes it, and the array of its result.
+struct RunArrays {
+    RunArrays(const py::object& x_in, const std::optional<py::object>& out, const net::Dims& input_dims,
+              const net::Dims& output_dims) {
+        const int rank = static_cast<int>(input_dims.size()) + 1;
+        x = dense_in<float>(x_in, "x", rank, rank, x_owner);
+        for (int d = 1; d < rank; ++d) {
+            const std::int64_t expected = input_dims[static_cast<std::size_t>(d - 1)];
+            require(x_owner.shape(d) == expected, "x has shape ", shape_text(x_owner), ", axis ", d, " must be ", expected);
+        }
+        std::vector<py::ssize_t> shape{x_owner.shape(0)};
+        shape.insert(shape.end(), output_dims.begin(), output_dims.end());
+        y = output_array<float>(out, shape, {{"x", x_owner}});
+    }
+    std::int64_t images() const { return x_owner.shape(0); }
+
+    py::array x_owner;
+    const float* x = nullptr;
+    py::array_t<float> y;
+};
+
+std::int64_t floats_in(const net::Dims& dims) {
+    return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
 class Session {
   public:
     Session(const GraphBuilder& builder, const std::string& output, const std::vector<std::int64_t>& output_dims, int batch,
@@ -102,23 +185,10 @@ class Session {
         : input_dims_(builder.graph_.input_dims), output_dims_(output_dims), program_(make(builder, output, batch, threads)) {}
 
     py::array_t<float> run(const py::object& x_in, const std::optional<py::object>& out, std::vector<double>* seconds = nullptr) {
-        py::array owner;
-        const int rank = static_cast<int>(input_dims_.size()) + 1;
-        const float* x = dense_in<float>(x_in, "x", rank, rank, owner);
-        const std::int64_t images = owner.shape(0);
-        std::int64_t x_image = 1;
-        for (int d = 1; d < rank; ++d) {
-            const std::int64_t expected = input_dims_[static_cast<std::size_t>(d - 1)];
-            require(owner.shape(d) == expected, "x has shape ", shape_text(owner), ", axis ", d, " must be ", expected);
-            x_image *= expected;
-        }
-        std::vector<py::ssize_t> shape{owner.shape(0)};
-        std::int64_t y_image = 1;
-        for (const std::int64_t d : output_dims_) {
-            shape.push_back(d);
-            y_image *= d;
-        }
-        py::array_t<float> y = output_array<float>(out, shape, {{"x", owner}});
+        RunArrays arrays(x_in, out, input_dims_, output_dims_);
+        const float* x = arrays.x;
+        const std::int64_t images = arrays.images(), x_image = floats_in(input_dims_), y_image = floats_in(output_dims_);
+        py::array_t<float>& y = arrays.y;
         float* to = y.mutable_data();
         {
             const py::gil_scoped_release released;
@@ -132,7 +202,7 @@ class Session {
                 }
             }
         }
-        return y;
+        return arrays.y;
     }
 
     py::tuple profile(const py::object& x) {
@@ -174,13 +244,21 @@ class Session {
 } // namespace
 
 void bind_net(py::module_& m) {
+    m.def(
+        "run_arrays",
+        [](const py::object& x, const std::optional<py::object>& out, const net::Dims& input_dims, const net::Dims& output_dims) {
+            const RunArrays arrays(x, out, input_dims, output_dims);
+            return py::make_tuple(arrays.x_owner, arrays.y);
+        },
+        py::arg("x"), py::arg("out"), py::arg("input_dims"), py::arg("output_dims"));
     py::class_<GraphBuilder>(m, "Graph")
         .def(py::init<const std::string&, const std::string&, const std::vector<std::int64_t>&>(), py::arg("name"),
              py::arg("input"), py::arg("dims"))
         .def("add", &GraphBuilder::add, py::arg("op"), py::arg("inputs"), py::arg("output"), py::arg("attributes"),
              py::arg("weights"))
         .def("choose", &GraphBuilder::choose, py::arg("output"), py::arg("kernel"))
-        .def("quantize", &GraphBuilder::quantize, py::arg("value"), py::arg("scale"), py::arg("zero_point"));
+        .def("quantize", &GraphBuilder::quantize, py::arg("value"), py::arg("scale"), py::arg("zero_point"))
+        .def("device_plan", &device_plan, py::arg("output"), py::arg("batch"), py::arg("target"));
     py::class_<Session>(m, "Session")
         .def(py::init<const GraphBuilder&, const std::string&, const std::vector<std::int64_t>&, int, int>(), py::arg("graph"),
              py::arg("output"), py::arg("output_dims"), py::arg("batch"), py::arg("threads"))

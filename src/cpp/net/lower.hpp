@@ -27,9 +27,9 @@ inline std::int64_t bias_length(const Node& node) {
 }
 
 // What a node says of its window, as the ops ask it.
-conv2d::Params conv2d_params(const Planner& planner, const Node& node);
-depthwise::Params depthwise_params(const Planner& planner, const Node& node);
-pool::Params pool_params(const Planner& planner, const Node& node, PoolKind kind);
+conv2d::Params conv2d_params(const Values& values, const Node& node);
+depthwise::Params depthwise_params(const Values& values, const Node& node);
+pool::Params pool_params(const Values& values, const Node& node, PoolKind kind);
 
 // The step of a planned layer over buffers that are there: books its scratch, names its kernel.
 template <class Plan> void add_step(Planner& planner, const Node& node, const char* op, const Plan& layer,

@@ -64,13 +64,6 @@ void lower_dense(Planner& planner, const Node& node) {
     add_layer(planner, node, layer->op(), layer, {1, 1}, {shape.out}, dense::cost(one_image(shape)));
 }
 
-// Values as they stand: (C, H, W), or (C) taken for an image of one pixel.
-std::array<std::int64_t, 4> as_image(const Planner& planner, int value) {
-    const Dims& d = planner.dims(value);
-    return d.size() == 3 ? std::array<std::int64_t, 4>{planner.batch(), d[0], d[1], d[2]}
-                         : std::array<std::int64_t, 4>{planner.batch(), d.at(0), 1, 1};
-}
-
 // Floats of one image in a layout, padded lanes included.
 std::int64_t image_floats(const Dims& d, int block) { return d.size() == 3 ? round_up(d[0], block) * d[1] * d[2] : d.at(0); }
 
@@ -122,7 +115,7 @@ void lower_batch_norm(Planner& planner, const Node& node) {
     const auto length = [&](const char* role) { return static_cast<std::int64_t>(node.weight(role).data.size()); };
     const bool features = planner.dims(x).size() == 1;
     const batch_norm::Shape shape =
-        batch_norm::infer({.x = as_image(planner, x),
+        batch_norm::infer({.x = planner.image_or_pixel(x),
                            .statistics = {length("gamma"), length("beta"), length("mean"), length("variance")},
                            .epsilon = node.number("epsilon", 1e-5),
                            .activation = node.activation});
@@ -159,7 +152,7 @@ void lower_local_response_norm(Planner& planner, const Node& node) {
 void lower_concat(Planner& planner, const Node& node) {
     concat::Params params;
     for (const int value : node.inputs) {
-        params.x.push_back(as_image(planner, value));
+        params.x.push_back(planner.image_or_pixel(value));
     }
     const Dims& first = planner.dims(node.inputs[0]);
     const bool features = first.size() == 1;

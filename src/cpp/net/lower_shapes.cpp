@@ -33,8 +33,8 @@ std::array<std::int64_t, 4> filter_dims(const Node& node) {
 
 } // namespace
 
-conv2d::Params conv2d_params(const Planner& planner, const Node& node) {
-    return {.x = planner.image_dims(node, node.inputs.at(0)),
+conv2d::Params conv2d_params(const Values& values, const Node& node) {
+    return {.x = values.image_dims(node, node.inputs.at(0)),
             .w = filter_dims(node),
             .bias = bias_length(node),
             .window = window_of(node, nullptr),
@@ -42,16 +42,16 @@ conv2d::Params conv2d_params(const Planner& planner, const Node& node) {
             .activation = node.activation};
 }
 
-depthwise::Params depthwise_params(const Planner& planner, const Node& node) {
-    return {.x = planner.image_dims(node, node.inputs.at(0)),
+depthwise::Params depthwise_params(const Values& values, const Node& node) {
+    return {.x = values.image_dims(node, node.inputs.at(0)),
             .w = filter_dims(node),
             .bias = bias_length(node),
             .window = window_of(node, nullptr),
             .activation = node.activation};
 }
 
-pool::Params pool_params(const Planner& planner, const Node& node, PoolKind kind) {
-    return {.x = planner.image_dims(node, node.inputs.at(0)),
+pool::Params pool_params(const Values& values, const Node& node, PoolKind kind) {
+    return {.x = values.image_dims(node, node.inputs.at(0)),
             .window = window_of(node, "size"),
             .kind = kind,
             .count_include_pad = node.number("count_include_pad", 0) != 0};

@@ -24,22 +24,6 @@ std::int64_t blocked_size(const Dims& dims, int block) {
 
 std::int64_t pixels(const Dims& dims) { return dims.size() == 3 ? dims[1] * dims[2] : 1; }
 
-// A node's own choice of the kernel, while it is lowered.
-class ChosenKernel {
-  public:
-    explicit ChosenKernel(const std::string& kernel) : before_(current_choice().kernel) {
-        if (!kernel.empty()) {
-            current_choice().kernel = kernel;
-        }
-    }
-    ~ChosenKernel() { current_choice().kernel = before_; }
-    ChosenKernel(const ChosenKernel&) = delete;
-    ChosenKernel& operator=(const ChosenKernel&) = delete;
-
-  private:
-    std::string before_;
-};
-
 const std::map<std::string, Lowering>& lowerings() {
     static const std::map<std::string, Lowering> table = [] {
         std::map<std::string, Lowering> all;
@@ -52,9 +36,25 @@ const std::map<std::string, Lowering>& lowerings() {
 
 } // namespace
 
-Planner::Planner(const Graph& graph, int batch, int threads)
-    : graph_(graph), batch_(batch), threads_(threads), dims_(graph.values.size()) {
+Values::Values(const Graph& graph, int batch) : graph_(graph), batch_(batch), dims_(graph.values.size()) {
     dims_[at(graph.input)] = graph.input_dims;
+}
+
+std::array<std::int64_t, 4> Values::image_dims(const Node& node, int value) const {
+    const Dims& d = dims(value);
+    if (d.size() != 3) {
+        throw ModelError(message(node.label, ": expects an input of 3 dimensions (C, H, W), has ", d.size()));
+    }
+    return {batch_, d[0], d[1], d[2]};
+}
+
+std::array<std::int64_t, 4> Values::image_or_pixel(int value) const {
+    const Dims& d = dims(value);
+    return d.size() == 3 ? std::array<std::int64_t, 4>{batch_, d[0], d[1], d[2]}
+                         : std::array<std::int64_t, 4>{batch_, d.at(0), 1, 1};
+}
+
+Planner::Planner(const Graph& graph, int batch, int threads) : Values(graph, batch), threads_(threads) {
     buffer_of_[{graph.input, 1}] = 0;
     buffers_.push_back({.floats = blocked_size(graph.input_dims, 1), .place = Place::input});
     if (graph.quantization.empty()) {
@@ -66,15 +66,15 @@ Planner::Planner(const Graph& graph, int batch, int threads)
 // blocks of every width in use.
 void Planner::find_joined() {
     constexpr std::int64_t widest_block = 16;
-    const std::vector<int> uses = graph_.uses();
-    const std::vector<int> makers = graph_.makers();
-    for (const Node& node : graph_.nodes) {
+    const std::vector<int> uses = graph().uses();
+    const std::vector<int> makers = graph().makers();
+    for (const Node& node : graph().nodes) {
         std::int64_t channels = 0;
-        bool fits = node.op == "concat" && node.output != graph_.output;
+        bool fits = node.op == "concat" && node.output != graph().output;
         std::map<int, Part> parts;
         for (const int value : node.inputs) {
             const int maker = makers[at(value)];
-            const Node* made = maker >= 0 ? &graph_.nodes[at(maker)] : nullptr;
+            const Node* made = maker >= 0 ? &graph().nodes[at(maker)] : nullptr;
             const Weight* w = made != nullptr && made->op == "conv2d" ? made->find_weight("w") : nullptr;
             fits = fits && w != nullptr && w->dims.size() == 4 && !made->before && made->integers("groups", 1, 1)[0] == 1 &&
                    uses[at(value)] == 1 && channels % widest_block == 0;
@@ -95,8 +95,8 @@ const Node* Planner::sole_reader(int value) const {
     const auto reads = [value](const Node& other) {
         return other.residual == value || std::count(other.inputs.begin(), other.inputs.end(), value) > 0;
     };
-    const auto first = std::find_if(graph_.nodes.begin(), graph_.nodes.end(), reads);
-    if (value == graph_.output || first == graph_.nodes.end() || std::any_of(first + 1, graph_.nodes.end(), reads)) {
+    const auto first = std::find_if(graph().nodes.begin(), graph().nodes.end(), reads);
+    if (value == graph().output || first == graph().nodes.end() || std::any_of(first + 1, graph().nodes.end(), reads)) {
         return nullptr;
     }
     return &*first;
@@ -126,10 +126,10 @@ int Planner::write_part(int value, int block, const Dims& shape) {
         joined_buffer_[part.joined] = {write(part.joined, block, whole_shape), block};
         buffer_of_.erase({part.joined, block}); // nobody reads it before it is whole
     } else if (dims(part.joined) != whole_shape || found->second.second != block) {
-        throw ModelError(message("the parts of '", graph_.values[at(part.joined)], "' have different heights or widths"));
+        throw ModelError(message("the parts of '", graph().values[at(part.joined)], "' have different heights or widths"));
     }
     const int whole = joined_buffer_.at(part.joined).first;
-    dims_[at(value)] = shape;
+    set_dims(value, shape);
     const int next = static_cast<int>(steps_.size());
     buffers_.push_back({.floats = blocked_size(shape, block),
                         .place = Place::arena,
@@ -144,14 +144,6 @@ int Planner::write_part(int value, int block, const Dims& shape) {
 int Planner::joined(int value) const {
     const auto found = joined_buffer_.find(value);
     return found != joined_buffer_.end() ? found->second.first : -1;
-}
-
-std::array<std::int64_t, 4> Planner::image_dims(const Node& node, int value) const {
-    const Dims& d = dims(value);
-    if (d.size() != 3) {
-        throw ModelError(message(node.label, ": expects an input of 3 dimensions (C, H, W), has ", d.size()));
-    }
-    return {batch_, d[0], d[1], d[2]};
 }
 
 int Planner::widest_block(int value) const {
@@ -183,7 +175,7 @@ int Planner::read(int value, int block) {
     const Dims& shape = dims(value);
     const int to = write(value, block, shape);
     Node reorder_node;
-    reorder_node.label = "reorder of '" + graph_.values[at(value)] + "'";
+    reorder_node.label = "reorder of '" + graph().values[at(value)] + "'";
     const reorder::Served served = reorder::kernel(std::max(block, from_block));
     note_kernel("reorder", served.name, served.isa);
     const double bytes = 4.0 * double(blocked_size(shape, std::max(block, from_block)));
@@ -199,7 +191,7 @@ int Planner::read(int value, int block) {
 }
 
 int Planner::write(int value, int block, const Dims& shape) {
-    dims_[at(value)] = shape;
+    set_dims(value, shape);
     if (shape.size() == 1) {
         block = 1;
     }
@@ -211,7 +203,7 @@ int Planner::write(int value, int block, const Dims& shape) {
 }
 
 void Planner::alias(int value, int block, const Dims& shape, int buffer) {
-    dims_[at(value)] = shape;
+    set_dims(value, shape);
     buffer_of_[{value, block}] = buffer;
 }
 
@@ -247,20 +239,20 @@ void Planner::hold_all_images(int buffer) {
 Portions Planner::portions() const {
     // Inputs and outputs of a layer, in half a second-level cache of 1 MiB.
     constexpr std::int64_t cached_floats = 512 * 1024 / 4;
-    const std::int64_t fitting = std::clamp<std::int64_t>(cached_floats / std::max<std::int64_t>(1, largest_step_), 1, batch_);
+    const std::int64_t fitting = std::clamp<std::int64_t>(cached_floats / std::max<std::int64_t>(1, largest_step_), 1, batch());
     // As many portions for each thread: three of eleven images would keep one of two threads waiting.
-    const std::int64_t portions = round_up(ceil_div(batch_, fitting), threads_);
-    const std::int64_t images = ceil_div(batch_, portions);
+    const std::int64_t portions = round_up(ceil_div(batch(), fitting), threads_);
+    const std::int64_t images = ceil_div(batch(), portions);
     return {.count = portion_steps_ < 0 ? static_cast<int>(steps_.size()) : portion_steps_, .images = static_cast<int>(images)};
 }
 
 Program Planner::finish() {
-    const int result = read(graph_.output, 1);
+    const int result = read(graph().output, 1);
     if (buffers_[at(result)].place == Place::input) {
         Node copy_node;
         copy_node.label = "copy of the input";
         note_kernel("reorder", "reference", Isa::scalar);
-        const std::int64_t image = blocked_size(dims(graph_.output), 1);
+        const std::int64_t image = blocked_size(dims(graph().output), 1);
         const int to = static_cast<int>(buffers_.size());
         buffers_.push_back({.floats = image, .place = Place::output});
         step(copy_node, {result}, to, {}, [result, to, image](const Frame& f) {
@@ -270,7 +262,7 @@ Program Planner::finish() {
         buffers_[at(result)].place = Place::output;
     }
     const Portions by = portions();
-    return Program(std::move(steps_), std::move(buffers_), booking_, by, batch_, threads_);
+    return Program(std::move(steps_), std::move(buffers_), booking_, by, batch(), threads_);
 }
 
 // The first node of those at the end that work on features, when there is a dense layer among them.

@@ -14,17 +14,49 @@ namespace fk::net {
 // calling thread's choice admits. Throws ModelError where a node is inconsistent or of an unknown kind.
 Program plan(Graph graph, int batch, int threads);
 
+// A node's own choice of the kernel, while it is lowered.
+class ChosenKernel {
+  public:
+    explicit ChosenKernel(const std::string& kernel) : before_(current_choice().kernel) {
+        if (!kernel.empty()) {
+            current_choice().kernel = kernel;
+        }
+    }
+    ~ChosenKernel() { current_choice().kernel = before_; }
+    ChosenKernel(const ChosenKernel&) = delete;
+    ChosenKernel& operator=(const ChosenKernel&) = delete;
+
+  private:
+    std::string before_;
+};
+
+// The dimensions of the values that are planned so far.
+class Values {
+  public:
+    Values(const Graph& graph, int batch);
+
+    const Graph& graph() const { return graph_; }
+    int batch() const { return batch_; }
+    const Dims& dims(int value) const { return dims_.at(static_cast<std::size_t>(value)); }
+    void set_dims(int value, const Dims& dims) { dims_.at(static_cast<std::size_t>(value)) = dims; }
+    // (n, C, H, W) of a value with that many dimensions; throws ModelError that names the node otherwise.
+    std::array<std::int64_t, 4> image_dims(const Node& node, int value) const;
+    // The same; (C) is taken for an image of one pixel.
+    std::array<std::int64_t, 4> image_or_pixel(int value) const;
+
+  private:
+    const Graph& graph_;
+    int batch_;
+    std::vector<Dims> dims_;
+};
+
 // What the lowering of a node may use.
-class Planner {
+class Planner : public Values {
   public:
     Planner(const Graph& graph, int batch, int threads);
 
-    int batch() const { return batch_; }
     int threads() const { return threads_; }
-    const Dims& dims(int value) const { return dims_.at(static_cast<std::size_t>(value)); }
-    // (n, C, H, W) of a value with that many dimensions; throws ModelError that names the node otherwise.
-    std::array<std::int64_t, 4> image_dims(const Node& node, int value) const;
-    bool is_input(int value) const { return value == graph_.input; }
+    bool is_input(int value) const { return value == graph().input; }
 
     // The block in which a value stands already (any of them, the widest first); 1 where it stands as bytes alone.
     int block_of(int value) const { return std::max(1, widest_block(value)); }
@@ -54,7 +86,6 @@ class Planner {
     const Dims& image_of(int value) const;
     // Throws ModelError that names the value where there is none.
     const Quantization& quantization(int value) const;
-    const Graph& graph() const { return graph_; }
 
     // The only node that reads a value, null where there are several or it is the output.
     const Node* sole_reader(int value) const;
@@ -95,9 +126,7 @@ class Planner {
     int dequantized(int value, int block);
     int find_bytes(std::int64_t bytes);
 
-    const Graph& graph_;
-    int batch_, threads_;
-    std::vector<Dims> dims_;
+    int threads_;
     struct Part {
         int joined;            // value
         std::int64_t channels; // of it, before this part

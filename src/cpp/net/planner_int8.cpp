@@ -15,9 +15,9 @@ std::int64_t pixels_of(const Dims& image) { return image[1] * image[2]; }
 } // namespace
 
 const Quantization& Planner::quantization(int value) const {
-    const auto found = graph_.quantization.find(value);
-    if (found == graph_.quantization.end()) {
-        throw ModelError(message("network '", graph_.name, "': value '", graph_.values[static_cast<std::size_t>(value)],
+    const auto found = graph().quantization.find(value);
+    if (found == graph().quantization.end()) {
+        throw ModelError(message("network '", graph().name, "': value '", graph().values[static_cast<std::size_t>(value)],
                                  "' has no quantisation; calibrate the network again"));
     }
     return found->second;
@@ -37,7 +37,7 @@ int Planner::find_bytes(std::int64_t bytes) {
 int Planner::unnamed_bytes(const Dims& image) { return find_bytes(round_up(image[0], byte_block) * pixels_of(image)); }
 
 int Planner::write_bytes(int value, const Dims& shape, const Dims& image) {
-    dims_[static_cast<std::size_t>(value)] = shape;
+    set_dims(value, shape);
     images_[value] = image;
     const int buffer = unnamed_bytes(image);
     buffer_of_[{value, blocked}] = buffer;
@@ -64,7 +64,7 @@ int Planner::read_bytes(int value, Bytes layout) {
         threads_);
     const quantize::Shape one{.channels = image[0], .pixels = pixels_of(image), .block = block};
     Node node;
-    node.label = "quantize '" + graph_.values[static_cast<std::size_t>(value)] + "'";
+    node.label = "quantize '" + graph().values[static_cast<std::size_t>(value)] + "'";
     int to = -1;
     if (planar) {
         to = find_bytes(image[0] * pixels_of(image));
@@ -86,7 +86,7 @@ int Planner::dequantized(int value, int block) {
     const auto layer = std::make_shared<quantize::Plan>(what, quantization(value), threads_);
     const int to = write(value, block, shape);
     Node node;
-    node.label = "dequantize '" + graph_.values[static_cast<std::size_t>(value)] + "'";
+    node.label = "dequantize '" + graph().values[static_cast<std::size_t>(value)] + "'";
     note_kernel("quantize", layer->kernel().name, layer->kernel().isa);
     step(node, {from}, to, quantize::cost(what, false),
          [layer, from, to](const Frame& f) { layer->to_floats(f.bytes_in(from), f.out(to), f.images); });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from ferkern.bench.machine import MachineProfile, saved_profile
 from ferkern.bench.roofline import Bound, Demand, bound
+from ferkern.opencl.timeline import Span
 
 __all__ = ["LayerCost", "Ledger", "LedgerRow"]
 
@@ -95,6 +97,11 @@ class Ledger:
         Memory that the values between the layers share.
     machine
         The profile to compare with; None: the saved one, if there is one.
+    device
+        ``"cpu"``, or the device in words; there `seconds` are those of kernels.
+    spans
+        Of a device: every moment once, as `ferkern.opencl.timeline` says; those of kind ``"kernel"`` stand in
+        `seconds`, too.
     """
 
     costs: tuple[LayerCost, ...]
@@ -105,6 +112,8 @@ class Ledger:
     threads: int
     value_bytes: float
     machine: MachineProfile | None
+    device: str
+    spans: tuple[Span, ...]
 
     def __init__(
         self,
@@ -116,6 +125,8 @@ class Ledger:
         threads: int,
         value_bytes: float,
         machine: MachineProfile | None = None,
+        device: str = "cpu",
+        spans: tuple[Span, ...] = (),
     ) -> None:
         # At once: a frozen dataclass sets field by field, 3.5 us, which is 2 % of a small network.
         self.__dict__.update(
@@ -127,6 +138,8 @@ class Ledger:
             threads=threads,
             value_bytes=value_bytes,
             machine=machine,
+            device=device,
+            spans=spans,
         )
 
     @functools.cached_property
@@ -143,8 +156,16 @@ class Ledger:
 
     @property
     def remainder_seconds(self) -> float:
-        """Wall time that no layer's span covers: the call itself, its checks, and waking the threads."""
-        return self.wall_seconds - sum(self.seconds)
+        """Wall time that no span covers: the call itself, its checks, and waking the threads."""
+        return self.wall_seconds - (sum(s.seconds for s in self.spans) if self.spans else sum(self.seconds))
+
+    @property
+    def kinds(self) -> dict[str, float]:
+        """Seconds of each kind of span of a device; empty for the processor."""
+        sums: dict[str, float] = {}
+        for span in self.spans:
+            sums[span.kind] = sums.get(span.kind, 0.0) + span.seconds
+        return sums
 
     def against(self, machine: MachineProfile | None) -> Ledger:
         """The same run beside another profile; None: the saved one."""
@@ -158,6 +179,9 @@ class Ledger:
             "images": self.images,
             "batch": self.batch,
             "threads": self.threads,
+            "device": self.device,
+            "kinds": self.kinds,
+            "spans": [asdict(span) for span in self.spans],
             "rows": [{**asdict(row), "share": row.share, "work_share": row.work_share} for row in self.rows],
             "machine": None if self.profile is None else dict(self.profile.machine),
         }
@@ -175,7 +199,9 @@ class Ledger:
 
     def feet(self) -> tuple[tuple[str, float], ...]:
         """What stands below the layers, in seconds."""
-        return ("outside the layers", self.remainder_seconds), ("total", self.wall_seconds)
+        others = [(kind, seconds) for kind, seconds in self.kinds.items() if kind != "kernel"]
+        outside = "outside the layers" if not self.spans else "outside all spans"
+        return (*others, (outside, self.remainder_seconds), ("total", self.wall_seconds))
 
     def notes(self) -> list[str]:
         """What a reader of the table must know."""
@@ -185,9 +211,36 @@ class Ledger:
                 "Gop and share count the operations of the direct sum, of which Winograd does only a part (work); "
                 "its share may pass 100 %, of work counts what it does."
             )
-        if self.profile is None:
+        if self.profile is None and self.device == "cpu":
             notes.append("No machine profile, so no shares: ferkern bench machine measures one.")
         return notes
+
+    def to_chrome_trace(self) -> list[dict[str, Any]]:
+        """Events as chrome://tracing and Perfetto read them: one row for each kind of span, microseconds.
+
+        Of the processor, whose layers run one after the other: a row of layers.
+        """
+        if not self.spans:
+            starts = [0.0, *itertools.accumulate(self.seconds)]
+            spans = [
+                ("layer", c.layer, c.kernel, b, s) for c, b, s in zip(self.costs, starts, self.seconds, strict=False)
+            ]
+        else:
+            first = min(span.start for span in self.spans)
+            spans = [(span.kind, span.layer, span.name, span.start - first, span.seconds) for span in self.spans]
+        return [
+            {
+                "name": name,
+                "cat": kind,
+                "ph": "X",
+                "ts": 1e6 * start,
+                "dur": 1e6 * seconds,
+                "pid": self.device,
+                "tid": kind,
+                "args": {"layer": layer},
+            }
+            for kind, layer, name, start, seconds in spans
+        ]
 
     def _row(self, c: LayerCost, seconds: float, footprint: float, machine: MachineProfile | None) -> LedgerRow:
         images, calls = self.images, -(-self.images // self.batch)
@@ -197,7 +250,7 @@ class Ledger:
         weights = c.weight_bytes * calls
 
         def least(operations: float) -> Bound | None:
-            if machine is None or calls == 0:
+            if machine is None or calls == 0 or self.device != "cpu":
                 return None
             demand = Demand(
                 kernel=c.kernel,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ferkern.ledger import LayerCost, Ledger, LedgerRow
 if TYPE_CHECKING:
     from ferkern.bench.machine import MachineProfile
     from ferkern.models.network import Network
+    from ferkern.opencl.network import DeviceNetwork
 
 __all__ = ["Ledger", "LedgerRow", "Session"]
 
@@ -33,7 +34,8 @@ class Session:
     network
         The stored graph; it is not changed. Batch normalisation is folded, activations and sums are fused.
     device
-        ``"cpu"``.
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``: there the whole network runs on the device, with
+        one upload and one download a call, in float32 (or with bfloat16 weights).
     precision
         ``"float32"``; ``"bfloat16"``: the same, but weights of dense layers that are bound by memory (256 KiB and more)
         are rounded to bfloat16, half the bytes, while sums stay float32; ``"int8"``: layers on bytes between which
@@ -44,6 +46,9 @@ class Session:
         Inputs that memory is booked for; a larger call is cut into pieces of this size.
     threads
         Threads of one run; None: as many as the process may use.
+    budget
+        Of a device: bytes that weights and values may take there together; `batch` becomes as small as they demand.
+        None: the device's memory.
     kernels
         Which kernel (by name, see `ferkern.registry`) serves the node that makes a value, instead of the planner's
         choice; `choices` of another session of this network gives the same plan, and so the same bits.
@@ -64,10 +69,9 @@ class Session:
         precision: str = "float32",
         batch: int = 1,
         threads: int | None = None,
+        budget: int | None = None,
         kernels: Mapping[str, str] | None = None,
     ) -> None:
-        if device != "cpu":
-            raise ValueError(f"device must be 'cpu' for whole networks, is {device!r}")
         if precision not in ("float32", "bfloat16", "int8"):
             raise ValueError(f"precision must be 'float32', 'bfloat16' or 'int8', is {precision!r}")
         if precision == "int8" and not network.quantization:
@@ -77,6 +81,8 @@ class Session:
             )
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be from 1 to 1024, is {threads}")
+        if budget is not None and (device == "cpu" or budget < 1):
+            raise ValueError(f"budget is for devices, in bytes, is {budget} with device {device!r}")
         if batch < 1:
             raise ValueError(f"batch must be at least 1, is {batch}")
         shapes = network.infer_shapes()
@@ -95,9 +101,19 @@ class Session:
                 graph.quantize(value, q.scale, q.zero_point)
         self.name = network.name
         self.batch = batch
+        self.device = device
         self.input_shape: tuple[int, ...] = tuple(network.input_shape)
         self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
-        self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+        self._native: _core.Session | DeviceNetwork
+        if device == "cpu":
+            self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+        else:
+            from ferkern.opencl.network import DeviceNetwork
+
+            self._native = DeviceNetwork(
+                graph, network.output, self.input_shape, self.output_shape, batch=batch, device=device, budget=budget
+            )
+            self.batch = self._native.batch
         self.threads = self._native.threads()
         self._value_bytes = self._native.arena_bytes()
         self._costs = tuple(
@@ -162,9 +178,59 @@ class Session:
         -------
         float32 [N, ...] as from `run`, and the Ledger.
         """
+        if not isinstance(self._native, _core.Session):
+            return self._native.profile(x)
         begin = perf_counter()
         y, seconds = self._native.profile(x)
         wall = perf_counter() - begin
         return y, Ledger(
             self._costs, tuple(seconds), wall, len(y), self.batch, self.threads, self._value_bytes, machine
         )
+
+    def stream(self, batches: Iterable[Float32], *, depth: int = 2) -> Iterator[Float32]:
+        """Run the network on one array after the other; on a device copies and kernels overlap.
+
+        Parameters
+        ----------
+        batches
+            Arrays as for `run`, of any number of images: larger ones than the planned batch are sliced.
+        depth
+            Pieces that are on their way at the same time on a device: 2 hide the copies behind the kernels, 3 also an
+            uneven supply. Each takes memory for one more input and output.
+
+        Yields
+        ------
+        float32 [N, ...], the result for each array, in order.
+
+        Raises
+        ------
+        TypeError, ValueError, DeviceError
+            As `run`; results before the array at fault have been yielded.
+        """
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, is {depth}")
+        if isinstance(self._native, _core.Session):
+            native = self._native
+            return (native.run(x, None) for x in batches)
+        return self._native.stream(batches, depth)
+
+    def profile_stream(self, batches: Iterable[Float32], *, depth: int = 2) -> Iterator[tuple[Float32, Ledger]]:
+        """`stream`, and of each array a Ledger of the time from the result before it until its own.
+
+        The first array's is the first pass: memory is touched for the first time, nothing overlaps yet. Those after it
+        are the steady state.
+
+        Parameters
+        ----------
+        batches, depth
+            As in `stream`.
+
+        Yields
+        ------
+        float32 [N, ...] and the Ledger. On the processor, one after the other, as `profile`.
+        """
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, is {depth}")
+        if isinstance(self._native, _core.Session):
+            return (self.profile(x) for x in batches)
+        return self._native.profile_stream(batches, depth)

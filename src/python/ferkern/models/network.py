@@ -239,6 +239,7 @@ class Network:
         precision: str = "float32",
         batch: int = 1,
         threads: int | None = None,
+        budget: int | None = None,
         kernels: Mapping[str, str] | None = None,
         tune: bool = False,
     ) -> Session:
@@ -247,8 +248,8 @@ class Network:
         Parameters
         ----------
         device
-            Where it runs: ``"cpu"``, or ``"auto"``: where this machine's crossover map (`ferkern.bench.crossover`)
-            expects this batch to be faster.
+            Where it runs: ``"cpu"``, an OpenCL device such as ``"opencl"`` (docs/opencl.md), or ``"auto"``: where this
+            machine's crossover map (`ferkern.bench.crossover`) expects this batch to be faster.
         precision
             ``"float32"``, ``"bfloat16"`` (weights of large dense layers), or ``"int8"`` for a network that
             `ferkern.quantize.calibrate` has seen.
@@ -256,6 +257,8 @@ class Network:
             Largest number of inputs a call.
         threads
             Number of threads; None: as many as the process may use.
+        budget
+            Of a device: bytes that it may take there; `batch` becomes as small as they demand.
         kernels
             Value to the name of the kernel that makes it, such as `Session.choices` of an earlier plan: the same
             choices give the same bits on the same instruction set.
@@ -274,7 +277,15 @@ class Network:
             from ferkern.tune import tuned_kernels
 
             kernels = {**tuned_kernels(self, batch=batch, threads=threads), **(kernels or {})}
-        return Session(self, device=device, precision=precision, batch=batch, threads=threads, kernels=kernels)
+        return Session(
+            self,
+            device=device,
+            precision=precision,
+            batch=batch,
+            threads=threads,
+            budget=budget,
+            kernels=kernels,
+        )
 
 
 def _of_values(quantization: dict[str, Quantization], part: Network, names: dict[str, str]) -> dict[str, Quantization]:

@@ -74,6 +74,8 @@ class Device:
         tools = import_module("pyopencl.tools")
         self.pool = tools.MemoryPool(tools.ImmediateAllocator(queue))
         """Buffers that were given back are used again: fresh pages cost more than most kernels."""
+        self.peak_bytes = 0
+        """The most that buffers in use took together; whoever wants to know sets it to 0 before."""
         self.lock = threading.RLock()
         """Held while a kernel's arguments are set and it is put into the queue."""
         self._shared = Stream(queue)

@@ -10,18 +10,20 @@ import numpy.typing as npt
 from ferkern.opencl.device import Device, guarded
 from ferkern.opencl.errors import DeviceError
 
-__all__ = ["check_sizes", "download", "empty", "upload"]
+__all__ = ["check_sizes", "copy", "download", "empty", "upload"]
 
 Array = npt.NDArray[Any]
 
 
-def check_sizes(device: Device, sizes: dict[str, int]) -> None:
+def check_sizes(device: Device, sizes: dict[str, int], budget: int | None = None) -> None:
     """Refuses what the device's memory cannot hold.
 
     Parameters
     ----------
     sizes
         What each buffer is → its bytes; all are alive at the same time.
+    budget
+        Bytes that they may take together; None: what the device has.
 
     Raises
     ------
@@ -37,11 +39,12 @@ def check_sizes(device: Device, sizes: dict[str, int]) -> None:
                 "use smaller batches",
             )
     total = sum(sizes.values())
-    if total > info.memory_bytes:
-        parts = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-        raise DeviceError(
-            "limit", f"{total:,} bytes are needed ({parts}), {info} has {info.memory_bytes:,}", "use smaller batches"
-        )
+    most = info.memory_bytes if budget is None else min(budget, info.memory_bytes)
+    if total > most:
+        largest = sorted(sizes.items(), key=lambda item: -item[1])[:8]
+        parts = ", ".join(f"{name} {size:,}" for name, size in largest) + (", ..." if len(sizes) > 8 else "")
+        limit = f"{info} has {most:,}" if most == info.memory_bytes else f"the budget is {most:,}"
+        raise DeviceError("limit", f"{total:,} bytes are needed ({parts}), {limit}", "use smaller batches")
 
 
 def upload(device: Device, array: Array, buffer: Any = None) -> Any:
@@ -51,18 +54,22 @@ def upload(device: Device, array: Array, buffer: Any = None) -> Any:
     """
     if buffer is None:
         buffer = empty(device, array.nbytes)
+    begin = perf_counter()
     with guarded(device, f"take {array.nbytes:,} bytes"):
         stream = device.stream
         event = device.cl.enqueue_copy(stream.queue, buffer, array, is_blocking=True)
         if stream.timeline is not None:
-            stream.timeline.command("host to device", "upload", event, array.nbytes)
+            stream.timeline.command("host to device", "upload", event, array.nbytes, begin)
+            stream.timeline.waited(begin)
     return buffer
 
 
 def empty(device: Device, size: int) -> Any:
     """A buffer of at least `size` bytes with undefined content; it is used again when nobody refers to it any more."""
     with guarded(device, f"allocate {size:,} bytes"):
-        return device.pool.allocate(max(size, 1))
+        buffer = device.pool.allocate(max(size, 1))
+    device.peak_bytes = max(device.peak_bytes, device.pool.active_bytes)
+    return buffer
 
 
 def download(device: Device, buffer: Any, out: Array) -> None:
@@ -72,5 +79,14 @@ def download(device: Device, buffer: Any, out: Array) -> None:
         stream = device.stream
         event = device.cl.enqueue_copy(stream.queue, out, buffer, is_blocking=True)
         if stream.timeline is not None:
-            stream.timeline.command("device to host", "download", event, out.nbytes)
+            stream.timeline.command("device to host", "download", event, out.nbytes, begin)
             stream.timeline.waited(begin)
+
+
+def copy(device: Device, buffer: Any, to: Any, size: int) -> None:
+    """Queues a copy of `size` bytes from a buffer to another of the device."""
+    with guarded(device, f"copy {size:,} bytes"):
+        stream = device.stream
+        event = device.cl.enqueue_copy(stream.queue, to, buffer, byte_count=size)
+        if stream.timeline is not None:
+            stream.timeline.command("kernel", "copy", event, size)

@@ -19,6 +19,9 @@ KINDS: tuple[Kind, ...] = ("kernel", "host to device", "device to host", "compil
 """What a moment is counted as, the first that applies: while a kernel runs, the host may be preparing the next."""
 
 
+_COMPLETE = 0  # CL_COMPLETE
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Something that took time.
@@ -67,9 +70,18 @@ class Timeline:
         self._commands: list[_Command] = []
         self._host: list[Span] = []
 
-    def command(self, kind: Kind, name: str, event: Any, size: int = 0) -> None:
-        """Notes a command that has just been queued."""
-        self._commands.append(_Command(kind, self.layer, name, event, perf_counter(), size))
+    def forget(self, before: float) -> None:
+        """Drops what had ended by then."""
+        self._host = [span for span in self._host if span.start + span.seconds > before]
+        self._commands = [
+            c
+            for c in self._commands
+            if c.event.command_execution_status != _COMPLETE or 1e-9 * c.event.profile.end + self._offset > before
+        ]
+
+    def command(self, kind: Kind, name: str, event: Any, size: int = 0, queued: float | None = None) -> None:
+        """Notes a command that has been queued: now, or at the time `queued` where the call waited for its end."""
+        self._commands.append(_Command(kind, self.layer, name, event, queued or perf_counter(), size))
 
     @contextmanager
     def span(self, kind: Kind, name: str) -> Iterator[None]:
@@ -90,9 +102,11 @@ class Timeline:
             self._host.append(Span("queue", last.layer, "the host learns of the end", begin, end - begin))
 
     def spans(self) -> list[Span]:
-        """All spans in the order of their starts; they may lie over each other. Every command has ended."""
+        """All spans of commands that have ended and of the host, in the order of their starts; they may overlap."""
         spans = list(self._host)
         for c in self._commands:
+            if c.event.command_execution_status != _COMPLETE:
+                continue
             start, end = (1e-9 * t + self._offset for t in (c.event.profile.start, c.event.profile.end))
             spans.append(Span(c.kind, c.layer, c.name, start, end - start, c.bytes))
             if start > c.queued:

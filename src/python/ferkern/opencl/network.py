@@ -1,0 +1,239 @@
+"""A network on a device: weights are uploaded once; a run is one upload, the layers, and one download."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferkern import _core
+from ferkern.ledger import LayerCost, Ledger
+from ferkern.opencl.arena import place
+from ferkern.opencl.device import Device, find
+from ferkern.opencl.errors import DeviceError
+from ferkern.opencl.memory import check_sizes, copy, download, empty, upload
+from ferkern.opencl.ops.plan import Plan
+from ferkern.opencl.streaming import stream
+from ferkern.opencl.timeline import Span, flatten
+
+__all__ = ["DeviceNetwork", "Layer"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Layer:
+    """A step: a planned layer on values by number, or (plan None) an output that is its input's memory."""
+
+    name: str
+    value: str
+    kernel: str
+    plan: Plan | None
+    inputs: list[int]
+    residual: int
+    output: int
+    cost: tuple[float, float, float, float]
+
+
+class DeviceNetwork:
+    """What `ferkern.session.Session` runs where its device is not the processor.
+
+    Parameters
+    ----------
+    graph
+        The stored graph; the passes that serve the processor are applied to it.
+    output, input_dims, output_dims
+        The value that is asked for, and dimensions without the batch.
+    batch
+        Images of a run; more are run in pieces.
+    device
+        A device string.
+    budget
+        Bytes that weights, values, input and output may take on the device together; the batch becomes as small as
+        they demand. None: what the device has.
+
+    Raises
+    ------
+    DeviceError
+        The device is missing, or too small for one image (cause ``"limit"``).
+    ModelError
+        As for the processor.
+    """
+
+    def __init__(
+        self,
+        graph: _core.Graph,
+        output: str,
+        input_dims: Sequence[int],
+        output_dims: Sequence[int],
+        *,
+        batch: int,
+        device: str,
+        budget: int | None = None,
+    ) -> None:
+        self.device: Device = find(device)
+        self.input_dims, self.output_dims = list(input_dims), list(output_dims)
+        self._graph, self._output_name = graph, output
+        self.lane = self.device.new_stream()
+        """The queue of its kernels, in order: the values between them are there once."""
+        self.busy = threading.Lock()
+        """Held while the layers of one piece are queued."""
+        fits = batch
+        while True:
+            try:
+                self._plan(fits, budget)
+                break
+            except DeviceError as error:
+                if error.cause != "limit" or budget is None or fits == 1:
+                    raise
+                fits = (fits + 1) // 2
+        self.batch = fits
+
+    def _plan(self, batch: int, budget: int | None) -> None:
+        steps, floats, self.input, self.output = self._graph.device_plan(self._output_name, batch, "opencl")
+        self.layers = [self._layer(step) for step in steps]
+        value_bytes = [4 * n * batch for n in floats]
+        weights = [step.get("weights", {}) for step in steps]
+        self.slots, slot_bytes = place(
+            [(layer.inputs, layer.residual, layer.output, layer.plan is None) for layer in self.layers],
+            value_bytes,
+            {self.input, self.output},
+        )
+        self.end_bytes = value_bytes[self.input], value_bytes[self.output]
+        # Twice: a stream has the input and the output of two pieces there.
+        sizes = {"values": sum(slot_bytes), "input": 2 * self.end_bytes[0], "output": 2 * self.end_bytes[1]}
+        for layer, roles in zip(self.layers, weights, strict=True):
+            sizes[f"weights of {layer.name}"] = sum(w.nbytes for w in roles.values())
+            if layer.plan is not None:
+                sizes[f"packed weights and scratch of {layer.name}"] = sum(layer.plan.sizes.values())
+        check_sizes(self.device, sizes, budget)
+        self.bytes = sum(sizes.values())
+        self._arena_bytes = sum(slot_bytes)
+        self._buffers = [empty(self.device, size) for size in slot_bytes]
+        for layer, roles in zip(self.layers, weights, strict=True):
+            if layer.plan is not None:
+                layer.plan.load({role: upload(self.device, np.ascontiguousarray(w)) for role, w in roles.items()})
+        self.device.finish()
+        self.device.pool.free_held()  # what the weights were packed from
+
+    def _layer(self, step: Mapping[str, Any]) -> Layer:
+        plan: Plan | None = None
+        if step["op"]:
+            module = import_module(f"ferkern.opencl.ops.{step['op']}")
+            plan = module.PLANS[step["function"]](self.device, step["shape"])
+        return Layer(
+            name=step["node"],
+            value=step["value"],
+            kernel=step.get("kernel", ""),
+            plan=plan,
+            inputs=list(step["inputs"]),
+            residual=step["residual"],
+            output=step["output"],
+            cost=step.get("cost", (0.0, 0.0, 0.0, 0.0)),
+        )
+
+    def steps(self) -> list[tuple[str, str, float, float, float, str, float, float, int]]:
+        """Layer, kernel, flops, bytes read, bytes written, value, bytes of weights, work, images at once."""
+        return [
+            (layer.name, layer.kernel, *layer.cost[:3], layer.value, layer.cost[3], layer.cost[0], self.batch)
+            for layer in self.layers
+            if layer.plan is not None
+        ]
+
+    def arena_bytes(self) -> int:
+        """Memory that the values between the layers share."""
+        return self._arena_bytes
+
+    def threads(self) -> int:
+        """Compute units of the device."""
+        return self.device.info.compute_units
+
+    def run(self, x: Float32, out: Float32 | None) -> Float32:
+        """As `ferkern.session.Session.run`."""
+        device, timeline = self.device, self.device.stream.timeline
+        with timeline.span("host", "look at the arrays") if timeline is not None else nullcontext():
+            x, y = _core.run_arrays(x, out, self.input_dims, self.output_dims)
+            x_there, y_there = (empty(device, size) for size in self.end_bytes)
+        with device.using(self.lane if timeline is None else device.stream):
+            for first in range(0, len(x), self.batch):
+                images = slice(first, min(first + self.batch, len(x)))
+                upload(device, x[images], x_there)
+                with self.busy, timeline.span("host", "queue the layers") if timeline is not None else nullcontext():
+                    self.queue(images.stop - images.start, x_there, y_there)
+                download(device, y_there, y[images])
+        return y
+
+    def profile(self, x: Float32) -> tuple[Float32, Ledger]:
+        """As `ferkern.session.Session.profile`; the spans of its Ledger cover every moment once."""
+        with self.device.recording() as timeline:
+            begin = perf_counter()
+            y = self.run(x, None)
+            end = perf_counter()
+        return y, self._ledger(timeline.spans(), begin, end, len(y))
+
+    def profile_stream(self, batches: Iterable[Float32], depth: int) -> Iterator[tuple[Float32, Ledger]]:
+        """As `ferkern.session.Session.profile_stream`."""
+        timeline = self.device.new_timeline()
+        results = stream(self, batches, depth, timeline)
+        while True:
+            begin = perf_counter()
+            y = next(results, None)
+            if y is None:
+                return
+            end = perf_counter()
+            ledger = self._ledger(timeline.spans(), begin, end, len(y))
+            timeline.forget(end)
+            yield y, ledger
+
+    def _ledger(self, spans: Sequence[Span], begin: float, end: float, images: int) -> Ledger:
+        flat = flatten(spans, begin, end)
+        seconds = dict.fromkeys((layer.name for layer in self.layers if layer.plan is not None), 0.0)
+        for span in flat:
+            if span.kind == "kernel" and span.layer in seconds:
+                seconds[span.layer] += span.seconds
+        return Ledger(
+            tuple(
+                LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
+                for layer, kernel, flops, read, written, _, weights, work, at_once in self.steps()
+            ),
+            tuple(seconds.values()),
+            end - begin,
+            images,
+            self.batch,
+            self.threads(),
+            self._arena_bytes,
+            device=str(self.device.info),
+            spans=tuple(flat),
+        )
+
+    def stream(self, batches: Iterable[Float32], depth: int) -> Iterator[Float32]:
+        """As `ferkern.session.Session.stream`."""
+        return stream(self, batches, depth)
+
+    def queue(self, images: int, x: Any, y: Any) -> None:
+        """Queues all layers from the buffer `x` to the buffer `y`."""
+        timeline = self.device.stream.timeline
+        for layer in self.layers:
+            if layer.plan is None:
+                continue
+            if timeline is not None:
+                timeline.layer = layer.name
+            inputs = [self._buffer(value, x, y) for value in layer.inputs]
+            residual = None if layer.residual < 0 else self._buffer(layer.residual, x, y)
+            layer.plan.run(inputs, residual, self._buffer(layer.output, x, y), images)
+        if timeline is not None:
+            timeline.layer = ""
+        if self.slots[self.input] == self.slots[self.output]:  # nothing but views between them
+            copy(self.device, x, y, images * 4 * math.prod(self.input_dims))
+
+    def _buffer(self, value: int, x: Any, y: Any) -> Any:
+        slot = self.slots[value]
+        return x if slot == self.slots[self.input] else y if slot == self.slots[self.output] else self._buffers[slot]
