@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from time import perf_counter
 
 import numpy as np
@@ -101,7 +103,12 @@ def conv2d_int8_case(rng: np.random.Generator) -> Case:
     shape = _core.conv2d_int8(*plain, None, 0.0, planar).shape
     residual = _bytes(rng, *shape) if rng.random() < 0.4 else None
     name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding} groups {groups} planar {planar}"
-    return name, lambda device: (_core.conv2d_int8(*plain, residual, 0.37, planar),)
+    here = (planar,)  # a device has one layout
+
+    def call(device: str) -> Arrays:
+        return (_on(device, "conv2d_int8")(*plain, residual, 0.37, *(here if device == "cpu" else ())),)
+
+    return name, call
 
 
 def depthwise_int8_case(rng: np.random.Generator) -> Case:
@@ -111,7 +118,7 @@ def depthwise_int8_case(rng: np.random.Generator) -> Case:
     weights, multiplier, offset = _weights(rng, c, 1, *kernel)
     arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), stride, padding, 1, _clip(rng))
     name = f"x {x.shape} w {weights.shape} stride {stride} padding {padding}"
-    return name, lambda device: (_core.depthwise_conv2d_int8(*arguments),)
+    return name, lambda device: (_on(device, "depthwise_conv2d_int8", "depthwise_int8")(*arguments),)
 
 
 def dense_int8_case(rng: np.random.Generator) -> Case:
@@ -120,7 +127,7 @@ def dense_int8_case(rng: np.random.Generator) -> Case:
     weights, multiplier, offset = _weights(rng, o, c * side * side)
     arguments = (x, weights, multiplier, offset, int(rng.integers(0, 256)), _clip(rng))
     return f"x {x.shape} w {weights.shape}", lambda device: tuple(
-        _core.dense_int8(*arguments, floats) for floats in (False, True)
+        _on(device, "dense_int8")(*arguments, floats) for floats in (False, True)
     )
 
 
@@ -131,7 +138,7 @@ def pool_int8_case(rng: np.random.Generator) -> Case:
     x = _bytes(rng, int(rng.integers(1, 3)), int(rng.integers(1, 40)), h, w)
     means = [(float(rng.uniform(0.001, 3)), int(rng.integers(0, 256))) for _ in range(2)]
     return f"x {x.shape} size {kernel} stride {stride} padding {sides}", lambda device: tuple(
-        _core.pool2d_int8(x, kernel, stride, sides, average, pad, *means)
+        _on(device, "pool2d_int8", "pool_int8")(x, kernel, stride, sides, average, pad, *means)
         for average, pad in ((False, False), (True, False), (True, True))
     )
 
@@ -140,14 +147,28 @@ def add_int8_case(rng: np.random.Generator) -> Case:
     a, b = _bytes(rng, 2, int(rng.integers(1, 300)))
     means = [(float(rng.uniform(0.01, 3)), int(rng.integers(0, 256))) for _ in range(3)]
     clip = _clip(rng)
-    return f"{a.shape}", lambda device: (_core.add_int8(a, b, *means, clip),)
+    return f"{a.shape}", lambda device: (_on(device, "add_int8")(a, b, *means, clip),)
 
 
 def quantize_case(rng: np.random.Generator) -> Case:
     x = (rng.standard_normal((1, *(int(v) for v in rng.integers(1, [40, 9, 9])))) * 4).astype(np.float32)
     q = _bytes(rng, *x.shape)
     means = (float(rng.uniform(0.001, 3)), int(rng.integers(0, 256)))
-    return f"{x.shape}", lambda device: (_core.quantize(x, means, 0), _core.dequantize(q, means, 0))
+
+    def call(device: str) -> Arrays:
+        plain = {"block": 0} if device == "cpu" else {}
+        return tuple(
+            _on(device, name, "quantize")(a, means, **plain) for name, a in (("quantize", x), ("dequantize", q))
+        )
+
+    return f"{x.shape}", call
+
+
+def _on(device: str, op: str, module: str = "") -> Callable[..., np.ndarray]:
+    """A function on bytes: the processor's, or that of a device."""
+    if device == "cpu":
+        return getattr(_core, op)
+    return partial(getattr(import_module(f"ferkern.opencl.ops.{module or op}"), op), device=device)
 
 
 OPS: dict[str, Callable[[np.random.Generator], Case]] = {

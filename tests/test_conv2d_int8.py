@@ -158,25 +158,25 @@ def test_random_shapes_give_the_same_bits_on_every_row(op):
     assert differing_cases(op, count=150, seed=7) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"x": np.zeros((1, 4, 8, 8), np.int8)}, TypeError, "x must be uint8, is int8"),
-        ({"w": np.zeros((5, 4, 3, 3), np.uint8)}, TypeError, "w must be int8, is uint8"),
-        ({"x": np.zeros((0, 4, 8, 8), np.uint8)}, ValueError, "x must hold at least one value"),
-        ({"w": np.zeros((5, 3, 3, 3), np.int8)}, ValueError, "w has 3 input channels, expected .* 4 / 1 = 4"),
-        ({"multiplier": np.zeros(4, np.float32)}, ValueError, "multiplier has 4 values, expected one for each"),
-        ({"offset": np.full(5, np.nan, np.float32)}, ValueError, r"offset\[0\] = nan is not finite"),
-        ({"multiplier": np.full(5, np.inf, np.float32)}, ValueError, r"multiplier\[0\] = inf is not finite"),
-        ({"zero_point": 256}, ValueError, "zero_point must be from 0 to 255, is 256"),
-        ({"clip": (0.0, 256.0)}, ValueError, "low, high must be whole numbers"),
-        ({"clip": (9.0, 8.0)}, ValueError, "low, high must be whole numbers"),
-        ({"residual": np.zeros((1, 5, 6, 5), np.uint8)}, ValueError, r"residual has shape \[1, 5, 6, 5\]"),
-        ({"x": np.zeros((1, 65537, 1, 1), np.uint8), "w": np.zeros((5, 65537, 1, 1), np.int8)}, ValueError,
-         "65537 products may leave int32"),
-    ],
-    ids=lambda v: str(v)[:40],
-)  # fmt: skip
+# change of the call, error, message
+WRONG = [
+    ({"x": np.zeros((1, 4, 8, 8), np.int8)}, TypeError, "x must be uint8, is int8"),
+    ({"w": np.zeros((5, 4, 3, 3), np.uint8)}, TypeError, "w must be int8, is uint8"),
+    ({"x": np.zeros((0, 4, 8, 8), np.uint8)}, ValueError, "x must hold at least one value"),
+    ({"w": np.zeros((5, 3, 3, 3), np.int8)}, ValueError, "w has 3 input channels, expected .* 4 / 1 = 4"),
+    ({"multiplier": np.zeros(4, np.float32)}, ValueError, "multiplier has 4 values, expected one for each"),
+    ({"offset": np.full(5, np.nan, np.float32)}, ValueError, r"offset\[0\] = nan is not finite"),
+    ({"multiplier": np.full(5, np.inf, np.float32)}, ValueError, r"multiplier\[0\] = inf is not finite"),
+    ({"zero_point": 256}, ValueError, "zero_point must be from 0 to 255, is 256"),
+    ({"clip": (0.0, 256.0)}, ValueError, "low, high must be whole numbers"),
+    ({"clip": (9.0, 8.0)}, ValueError, "low, high must be whole numbers"),
+    ({"residual": np.zeros((1, 5, 6, 5), np.uint8)}, ValueError, r"residual has shape \[1, 5, 6, 5\]"),
+    ({"x": np.zeros((1, 65537, 1, 1), np.uint8), "w": np.zeros((5, 65537, 1, 1), np.int8)}, ValueError,
+     "65537 products may leave int32"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "error", "match"), WRONG, ids=lambda v: str(v)[:40])
 def test_wrong_input(change, error, match):
     arguments = {
         "x": np.zeros((1, 4, 8, 8), np.uint8), "w": np.zeros((5, 4, 3, 3), np.int8),

@@ -6,21 +6,12 @@
 
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
-#include "bind/layers.hpp"
-#include "ops/add_int8/add_int8.hpp"
-#include "ops/concat_int8/concat_int8.hpp"
-#include "ops/conv2d_int8/conv2d_int8.hpp"
-#include "ops/dense_int8/dense_int8.hpp"
-#include "ops/depthwise_int8/depthwise_int8.hpp"
-#include "ops/lookup_int8/lookup_int8.hpp"
-#include "ops/pool_int8/pool_int8.hpp"
-#include "ops/quantize/quantize.hpp"
+#include "bind/int8_arguments.hpp"
+#include "ops/reorder/reorder.hpp"
 
 namespace fk {
 
 namespace {
-
-using Bytes = View<const std::uint8_t>;
 
 std::int64_t blocked_place(std::int64_t c, std::int64_t p, std::int64_t pixels) {
     return (c / byte_block * pixels + p) * byte_block + c % byte_block;
@@ -53,38 +44,6 @@ void from_blocked(const Tensor<std::uint8_t>& x, std::int64_t n, std::int64_t c,
     }
 }
 
-std::array<std::int64_t, 4> four_of(const Bytes& x) { return {x.dims[0], x.dims[1], x.dims[2], x.dims[3]}; }
-
-// An array and what keeps it.
-template <class T> struct Argument {
-    py::array owner;
-    View<const T> view;
-    Tensor<T> copy;
-
-    Argument(const py::object& object, const char* name, int least, int most)
-        : view(view_in<T>(object, name, least, most, owner)) {}
-    const T* dense() {
-        if (copy.data() == nullptr) {
-            copy = Tensor<T>(view.size());
-            copy_dense(view, copy.data());
-        }
-        return copy.data();
-    }
-    std::vector<T> values() {
-        dense();
-        return {copy.data(), copy.data() + copy.size()};
-    }
-};
-
-Requantization requantization_in(const py::object& multiplier, const py::object& offset, const std::pair<float, float>& clip) {
-    Requantization r;
-    r.multiplier = Argument<float>(multiplier, "multiplier", 1, 1).values();
-    r.offset = Argument<float>(offset, "offset", 1, 1).values();
-    r.low = clip.first;
-    r.high = clip.second;
-    return r;
-}
-
 template <class Shape> std::vector<py::ssize_t> result_shape(const Shape& s) { return {s.n, s.oc, s.oh, s.ow}; }
 
 py::array_t<std::uint8_t> conv2d_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier,
@@ -94,23 +53,12 @@ py::array_t<std::uint8_t> conv2d_call(const py::object& x_in, const py::object& 
                                       float residual_multiplier, bool planar) {
     Argument<std::uint8_t> x(x_in, "x", 4, 4);
     Argument<std::int8_t> w(w_in, "w", 4, 4);
-    conv2d::Params params{};
-    params.x = four_of(x.view);
-    params.w = {w.view.dims[0], w.view.dims[1], w.view.dims[2], w.view.dims[3]};
-    params.window.stride = pair_in(stride, "stride");
-    params.window.dilation = pair_in(dilation, "dilation");
-    params.window.padding = padding_in(padding);
-    params.groups = groups;
-    const conv2d_int8::Shape shape = conv2d_int8::infer(params);
+    const conv2d_int8::Shape shape = conv2d_int8_shape_in(x.view, w.view, stride, padding, dilation, groups);
     Requantization r = requantization_in(multiplier, offset, clip);
     r.residual_multiplier = residual_multiplier;
     Tensor<std::uint8_t> residual;
     if (!residual_in.is_none()) {
-        const Argument<std::uint8_t> other(residual_in, "residual", 4, 4);
-        const std::array<std::int64_t, 4> expected{shape.n, shape.oc, shape.oh, shape.ow};
-        require(four_of(other.view) == expected, "residual has shape ", other.view.shape(), ", the result [", shape.n, ", ",
-                shape.oc, ", ", shape.oh, ", ", shape.ow, "]");
-        residual = to_blocked(other.view);
+        residual = to_blocked(residual_of(residual_in, shape).view);
     }
     py::array_t<std::uint8_t> y(result_shape(shape));
     std::uint8_t* to = y.mutable_data();
@@ -133,13 +81,7 @@ py::array_t<std::uint8_t> depthwise_call(const py::object& x_in, const py::objec
                                          const std::pair<float, float>& clip) {
     Argument<std::uint8_t> x(x_in, "x", 4, 4);
     Argument<std::int8_t> w(w_in, "w", 4, 4);
-    depthwise::Params params{};
-    params.x = four_of(x.view);
-    params.w = {w.view.dims[0], w.view.dims[1], w.view.dims[2], w.view.dims[3]};
-    params.window.stride = pair_in(stride, "stride");
-    params.window.dilation = pair_in(dilation, "dilation");
-    params.window.padding = padding_in(padding);
-    const depthwise_int8::Shape shape = depthwise_int8::infer(params);
+    const depthwise_int8::Shape shape = depthwise_int8_shape_in(x.view, w.view, stride, padding, dilation);
     const Requantization r = requantization_in(multiplier, offset, clip);
     py::array_t<std::uint8_t> y(result_shape(shape));
     std::uint8_t* to = y.mutable_data();
@@ -158,11 +100,8 @@ py::array_t<std::uint8_t> depthwise_call(const py::object& x_in, const py::objec
 py::object dense_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier, const py::object& offset,
                       int zero_point, const std::pair<float, float>& clip, bool floats) {
     Argument<std::uint8_t> x(x_in, "x", 2, 4);
-    require(x.view.rank != 3, "x must have 2 or 4 dimensions, has 3: shape ", x.view.shape());
     Argument<std::int8_t> w(w_in, "w", 2, 2);
-    const std::int64_t pixels = x.view.rank == 4 ? x.view.dims[2] * x.view.dims[3] : 1;
-    const dense_int8::Shape shape =
-        dense_int8::infer({.x = {x.view.dims[0], x.view.dims[1], pixels}, .w = {w.view.dims[0], w.view.dims[1]}});
+    const dense_int8::Shape shape = dense_int8_shape_in(x.view, w.view);
     const Requantization r = requantization_in(multiplier, offset, clip);
     const dense_int8::Plan plan(shape, w.dense(), zero_point, r, floats ? dense_int8::Result::floats : dense_int8::Result::bytes,
                                 chosen_threads());
@@ -180,23 +119,11 @@ py::object dense_call(const py::object& x_in, const py::object& w_in, const py::
     return y;
 }
 
-using Meaning = std::pair<float, int>; // scale, zero point
-
-Quantization quantization_in(const Meaning& meaning) {
-    const Quantization q{meaning.first, meaning.second};
-    quantize::check_quantization(q);
-    return q;
-}
-
 py::array_t<std::uint8_t> pool_call(const py::object& x_in, const py::object& size, const py::object& stride,
                                     const py::object& padding, bool average, bool count_include_pad, const Meaning& x_means,
                                     const Meaning& y_means) {
     const Argument<std::uint8_t> x(x_in, "x", 4, 4);
-    pool::Params params{.x = four_of(x.view), .kind = average ? pool_average : pool_max, .count_include_pad = count_include_pad};
-    params.window.size = pair_in(size, "size");
-    params.window.stride = stride.is_none() ? params.window.size : pair_in(stride, "stride");
-    params.window.padding = padding_in(padding);
-    const pool_int8::Shape shape = pool_int8::infer(params);
+    const pool_int8::Shape shape = pool_int8_shape_in(x.view, size, stride, padding, average, count_include_pad);
     const pool_int8::Plan plan(shape, quantization_in(x_means), quantization_in(y_means), chosen_threads());
     py::array_t<std::uint8_t> y({shape.n, shape.c, shape.oh, shape.ow});
     const std::int64_t pixels = std::int64_t(shape.oh) * shape.ow;

@@ -39,6 +39,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_landmarks(m);
     fk::bind_net(m);
     fk::bind_int8(m);
+    fk::bind_device_int8(m);
     fk::bind_image(m);
     fk::bind_flow(m);
     fk::bind_flow_dense(m);

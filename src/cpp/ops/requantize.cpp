@@ -4,6 +4,10 @@
 
 namespace fk {
 
+void check_zero_point(int zero_point) {
+    require(zero_point >= 0 && zero_point <= 255, "zero_point must be from 0 to 255, is ", zero_point);
+}
+
 void check_requantization(const Requantization& r, std::int64_t channels) {
     const auto check = [&](const std::vector<float>& values, const char* name) {
         require(static_cast<std::int64_t>(values.size()) == channels, name, " has ", values.size(),

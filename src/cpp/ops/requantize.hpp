@@ -31,6 +31,8 @@ struct Requantization {
     float low = 0, high = 255;
 };
 
+// Throws ValueError where a zero point is no byte.
+void check_zero_point(int zero_point);
 // Throws ValueError where a number is not finite, or the clip does not lie in 0..255.
 void check_requantization(const Requantization& r, std::int64_t channels);
 

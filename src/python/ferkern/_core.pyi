@@ -431,6 +431,50 @@ def add_int8(
 ) -> _UInt8: ...
 def lookup_int8(x: _UInt8, table: _UInt8) -> _UInt8: ...
 def concat_int8(xs: Sequence[_UInt8]) -> _UInt8: ...
+def conv2d_int8_shape(
+    x: _UInt8,
+    w: _Int8,
+    multiplier: _Float32,
+    offset: _Float32,
+    zero_point: int,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    groups: int,
+    clip: _Clip,
+    residual: _UInt8 | None,
+    residual_multiplier: float,
+) -> npt.NDArray[np.void]: ...
+def depthwise_int8_shape(
+    x: _UInt8,
+    w: _Int8,
+    multiplier: _Float32,
+    offset: _Float32,
+    zero_point: int,
+    stride: _Pair,
+    padding: _Padding,
+    dilation: _Pair,
+    clip: _Clip,
+) -> npt.NDArray[np.void]: ...
+def dense_int8_shape(
+    x: _UInt8, w: _Int8, multiplier: _Float32, offset: _Float32, zero_point: int, clip: _Clip, floats: bool
+) -> npt.NDArray[np.void]: ...
+def pool_int8_shape(
+    x: _UInt8,
+    size: _Pair,
+    stride: _Pair | None,
+    padding: _Padding,
+    average: bool,
+    count_include_pad: bool,
+    x_means: _Meaning,
+    y_means: _Meaning,
+) -> npt.NDArray[np.void]: ...
+def add_int8_shape(
+    count: int, x1_means: _Meaning, x2_means: _Meaning, y_means: _Meaning, clip: _Clip
+) -> npt.NDArray[np.void]: ...
+def lookup_int8_shape(count: int) -> npt.NDArray[np.void]: ...
+def concat_int8_shapes(xs: Sequence[_UInt8]) -> list[npt.NDArray[np.void]]: ...
+def quantize_shape(x: Sequence[int], means: _Meaning, to_floats: bool) -> npt.NDArray[np.void]: ...
 def quantize(x: _Float32, means: _Meaning, block: int) -> _UInt8: ...
 def dequantize(x: _UInt8, means: _Meaning, block: int) -> _Float32: ...
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/add_int8/leaf.hpp"
 #include "ops/op.hpp"
 #include "ops/requantize.hpp"
@@ -21,6 +22,12 @@ struct Params {
 };
 
 Cost cost(const Shape& shape);
+
+// The shape as devices take it, for n images of p.count bytes. Throws ValueError as Plan does.
+fk_add_int8_shape device_shape(const Params& p, int n);
+Cost device_cost(const fk_add_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_add_int8_shape>& choose_device_kernel(const fk_add_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

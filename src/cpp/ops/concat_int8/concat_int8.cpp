@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -34,11 +35,37 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("concat_int8", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<fk_concat_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/concat_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("concat_int8", device_rows);
+
 } // namespace
 
 Cost cost(const Shape& s) {
     const double values = double(s.n) * s.c * s.ih * s.iw;
     return {.flops = 0, .bytes_read = values, .bytes_written = values};
+}
+
+fk_concat_int8_shape device_shape(const Shape& s, int piece) {
+    return {.n = s.n,
+            .pixels = checked_int(std::int64_t(s.ih) * s.iw, "pixels"),
+            .c = s.c,
+            .channels = s.channels.at(static_cast<std::size_t>(piece)),
+            .first = std::accumulate(s.channels.begin(), s.channels.begin() + piece, 0)};
+}
+
+Cost device_cost(const fk_concat_int8_shape& s) {
+    const double values = double(s.n) * s.channels * s.pixels;
+    return {.flops = 0, .bytes_read = values, .bytes_written = values};
+}
+
+const DeviceRow<fk_concat_int8_shape>& choose_device_kernel(const fk_concat_int8_shape& shape, std::string_view target) {
+    return choose_device_row("concat_int8", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads)

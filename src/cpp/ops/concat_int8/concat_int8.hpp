@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "fk_int8_shapes.h"
 #include "ops/concat/concat.hpp"
 #include "ops/concat_int8/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -14,6 +15,12 @@ using Shape = concat::Shape;
 using KernelRow = Row<Shape, ConcatInt8Kernel>;
 
 Cost cost(const Shape& shape);
+
+// Piece number `piece` as devices take it.
+fk_concat_int8_shape device_shape(const Shape& shape, int piece);
+Cost device_cost(const fk_concat_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_concat_int8_shape>& choose_device_kernel(const fk_concat_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

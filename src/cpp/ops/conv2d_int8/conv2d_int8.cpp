@@ -26,6 +26,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("conv2d_int8", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<fk_conv2d_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, pairs)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/conv2d_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("conv2d_int8", device_rows);
+
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
 constexpr std::int64_t band_bytes = 128 * 1024;
 // Pixels of a flat band: a multiple of every tile width in use (3, 6, 12, 14).
@@ -60,10 +69,48 @@ Cost cost(const Shape& s) {
             .weight_bytes = weights + 12.0 * s.oc};
 }
 
+fk_conv2d_int8_shape device_shape(const Shape& s, int zero_point, const Requantization& r) {
+    check_zero_point(zero_point);
+    check_requantization(r, s.oc);
+    return {.n = s.n,
+            .ic = s.ic,
+            .ih = s.ih,
+            .iw = s.iw,
+            .oc = s.oc,
+            .oh = s.oh,
+            .ow = s.ow,
+            .kh = s.kh,
+            .kw = s.kw,
+            .stride_h = s.stride_h,
+            .stride_w = s.stride_w,
+            .pad_top = s.pad_top,
+            .pad_left = s.pad_left,
+            .dilation_h = s.dilation_h,
+            .dilation_w = s.dilation_w,
+            .groups = s.groups,
+            .zero_point = zero_point,
+            .residual_multiplier = r.residual_multiplier,
+            .low = r.low,
+            .high = r.high};
+}
+
+Cost device_cost(const fk_conv2d_int8_shape& s) {
+    const double weights = double(s.oc) * (s.ic / s.groups) * s.kh * s.kw;
+    const double outputs = double(s.n) * s.oc * s.oh * s.ow;
+    return {.flops = 2 * weights * s.n * s.oh * s.ow,
+            .bytes_read = double(s.n) * s.ic * s.ih * s.iw + weights + 12.0 * s.oc,
+            .bytes_written = outputs,
+            .weight_bytes = weights + 12.0 * s.oc};
+}
+
+const DeviceRow<fk_conv2d_int8_shape>& choose_device_kernel(const fk_conv2d_int8_shape& shape, std::string_view target) {
+    return choose_device_row("conv2d_int8", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, bool planar_x, int threads)
     : shape_(shape), row_(&choose_row("conv2d_int8", rows, shape)), zero_point_(zero_point), planar_x_(planar_x),
       threads_(threads), groups_(!planar_x && whole_blocks(shape) ? shape.groups : 1), requantize_(r, shape.oc) {
-    require(zero_point >= 0 && zero_point <= 255, "zero_point must be from 0 to 255, is ", zero_point);
+    check_zero_point(zero_point);
     check_requantization(r, shape.oc);
     divide_work();
     find_offsets();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/conv2d/conv2d.hpp"
 #include "ops/conv2d_int8/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -33,6 +34,12 @@ inline constexpr std::int64_t most_terms = 1 << 16;
 // Shapes as of conv2d. Throws ValueError with the numbers, also where a sum could leave int32.
 Shape infer(const conv2d::Params& params);
 Cost cost(const Shape& shape);
+
+// The shape as devices take it, which holds all numbers but those of each filter. Throws ValueError as Plan does.
+fk_conv2d_int8_shape device_shape(const Shape& shape, int zero_point, const Requantization& r);
+Cost device_cost(const fk_conv2d_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_conv2d_int8_shape>& choose_device_kernel(const fk_conv2d_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

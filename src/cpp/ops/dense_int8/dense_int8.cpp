@@ -25,6 +25,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("dense_int8", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<fk_dense_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, pairs)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/dense_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("dense_int8", device_rows);
+
 constexpr std::int64_t most_terms = 1 << 16; // 255 * 128 * 2^16 < 2^31
 
 } // namespace
@@ -52,11 +61,32 @@ Cost cost(const Shape& s) {
             .weight_bytes = weights};
 }
 
+fk_dense_int8_shape device_shape(const Shape& s, int zero_point, const Requantization& r, Result result) {
+    check_zero_point(zero_point);
+    if (result == Result::bytes) {
+        check_requantization(r, s.out);
+    }
+    return {.n = s.n,
+            .channels = s.channels,
+            .pixels = s.pixels,
+            .out = s.out,
+            .floats = result == Result::floats ? 1 : 0,
+            .zero_point = zero_point,
+            .low = r.low,
+            .high = r.high};
+}
+
+Cost device_cost(const fk_dense_int8_shape& s) { return cost(Shape{s.n, s.channels, s.pixels, s.out}); }
+
+const DeviceRow<fk_dense_int8_shape>& choose_device_kernel(const fk_dense_int8_shape& shape, std::string_view target) {
+    return choose_device_row("dense_int8", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, Result result, int threads)
     : shape_(shape), row_(&choose_row("dense_int8", rows, shape)), zero_point_(zero_point),
       threads_(threads_for(std::int64_t(shape.channels) * shape.pixels * shape.out, bytes_worth_a_thread, threads)),
       requantize_(r, shape.out) {
-    require(zero_point >= 0 && zero_point <= 255, "zero_point must be from 0 to 255, is ", zero_point);
+    check_zero_point(zero_point);
     if (result == Result::bytes) {
         check_requantization(r, shape.out);
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/dense/dense.hpp"
 #include "ops/dense_int8/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -35,6 +36,12 @@ Shape infer(const Params& params);
 Cost cost(const Shape& shape);
 
 enum class Result { bytes, floats }; // [n, ceil(out / 16), 16] or [n, out]
+
+// The shape as devices take it, which holds all numbers but those of each output. Throws ValueError as Plan does.
+fk_dense_int8_shape device_shape(const Shape& shape, int zero_point, const Requantization& r, Result result);
+Cost device_cost(const fk_dense_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_dense_int8_shape>& choose_device_kernel(const fk_dense_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

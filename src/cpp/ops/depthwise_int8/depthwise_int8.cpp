@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/conv2d_int8/conv2d_int8.hpp"
 #include "ops/dims.hpp"
 #include "ops/split.hpp"
 
@@ -27,6 +28,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("depthwise_int8", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<fk_conv2d_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, quads)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/depthwise_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("depthwise_int8", device_rows);
 
 constexpr std::int64_t slack = 128;
 constexpr int step_bytes = 64; // of weights for sixteen channels
@@ -53,11 +63,42 @@ Cost cost(const Shape& s) {
             .weight_bytes = s.oc * window + 12.0 * s.oc};
 }
 
+fk_conv2d_int8_shape device_shape(const Shape& s, int zero_point, const Requantization& r) {
+    check_zero_point(zero_point);
+    check_requantization(r, s.oc);
+    return {.n = s.n,
+            .ic = s.c,
+            .ih = s.ih,
+            .iw = s.iw,
+            .oc = s.oc,
+            .oh = s.oh,
+            .ow = s.ow,
+            .kh = s.kh,
+            .kw = s.kw,
+            .stride_h = s.stride_h,
+            .stride_w = s.stride_w,
+            .pad_top = s.pad_top,
+            .pad_left = s.pad_left,
+            .dilation_h = s.dilation_h,
+            .dilation_w = s.dilation_w,
+            .groups = s.c,
+            .zero_point = zero_point,
+            .residual_multiplier = r.residual_multiplier,
+            .low = r.low,
+            .high = r.high};
+}
+
+Cost device_cost(const fk_conv2d_int8_shape& s) { return conv2d_int8::device_cost(s); }
+
+const DeviceRow<fk_conv2d_int8_shape>& choose_device_kernel(const fk_conv2d_int8_shape& shape, std::string_view target) {
+    return choose_device_row("depthwise_int8", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, const std::int8_t* w, int zero_point, const Requantization& r, int threads)
     : shape_(shape), row_(&choose_row("depthwise_int8", rows, shape)), zero_point_(zero_point),
       threads_(threads_for(static_cast<std::int64_t>(depthwise_int8::cost(shape).flops), bytes_ops_worth_a_thread, threads)),
       bands_(bands_for(shape.n * ceil_div(shape.oc, byte_block), shape.oh, threads_)), requantize_(r, shape.oc) {
-    require(zero_point >= 0 && zero_point <= 255, "zero_point must be from 0 to 255, is ", zero_point);
+    check_zero_point(zero_point);
     check_requantization(r, shape.oc);
     const std::int64_t width = std::int64_t(shape.ow - 1) * shape.stride_w + reach(shape.kw, shape.dilation_w);
     const std::int64_t height = std::int64_t(shape.oh - 1) * shape.stride_h + reach(shape.kh, shape.dilation_h);

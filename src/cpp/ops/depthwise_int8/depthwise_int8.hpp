@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/depthwise/depthwise.hpp"
 #include "ops/depthwise_int8/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -28,6 +29,12 @@ struct KernelRow {
 // Shapes as of depthwise; also refuses a multiplier other than 1.
 Shape infer(const depthwise::Params& params);
 Cost cost(const Shape& shape);
+
+// The shape as devices take it, which holds all numbers but those of each channel. Throws ValueError as Plan does.
+fk_conv2d_int8_shape device_shape(const Shape& shape, int zero_point, const Requantization& r);
+Cost device_cost(const fk_conv2d_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_conv2d_int8_shape>& choose_device_kernel(const fk_conv2d_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -23,7 +24,20 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("lookup_int8", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<fk_lookup_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/lookup_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("lookup_int8", device_rows);
+
 constexpr std::int64_t chunk = 16 * 1024;
+
+void check_count(const Shape& s) {
+    require(s.count >= 1 && s.count % byte_block == 0, "count = ", s.count, " must be a multiple of ", byte_block);
+}
 } // namespace
 
 Table tabulate(const Quantization& x, const Quantization& y, const std::function<float(float)>& f) {
@@ -38,9 +52,20 @@ Table tabulate(const Quantization& x, const Quantization& y, const std::function
 
 Cost cost(const Shape& s) { return {.flops = 0, .bytes_read = double(s.count), .bytes_written = double(s.count)}; }
 
+fk_lookup_int8_shape device_shape(const Shape& s, int n) {
+    check_count(s);
+    return {.n = n, .size = checked_int(s.count, "bytes of an image")};
+}
+
+Cost device_cost(const fk_lookup_int8_shape& s) { return cost({std::int64_t(s.n) * s.size}); }
+
+const DeviceRow<fk_lookup_int8_shape>& choose_device_kernel(const fk_lookup_int8_shape& shape, std::string_view target) {
+    return choose_device_row("lookup_int8", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, const Table& table, int threads)
     : shape_(shape), row_(&choose_row("lookup_int8", rows, shape)), table_(table), threads_(threads) {
-    require(shape.count >= 1 && shape.count % byte_block == 0, "count = ", shape.count, " must be a multiple of ", byte_block);
+    check_count(shape);
 }
 
 void Plan::run(const std::uint8_t* x, std::uint8_t* y, int images) const {

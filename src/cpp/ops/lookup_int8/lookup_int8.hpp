@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/lookup_int8/leaf.hpp"
 #include "ops/op.hpp"
 #include "ops/requantize.hpp"
@@ -22,6 +23,12 @@ using Table = std::array<std::uint8_t, 256>;
 
 Table tabulate(const Quantization& x, const Quantization& y, const std::function<float(float)>& f);
 Cost cost(const Shape& shape);
+
+// The shape as devices take it, for n images. Throws ValueError as Plan does.
+fk_lookup_int8_shape device_shape(const Shape& shape, int n);
+Cost device_cost(const fk_lookup_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_lookup_int8_shape>& choose_device_kernel(const fk_lookup_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

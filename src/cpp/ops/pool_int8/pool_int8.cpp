@@ -20,6 +20,15 @@ const std::array rows = std::to_array<KernelRow>({
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("pool_int8", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<fk_pool_int8_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/pool_int8/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("pool_int8", device_rows);
 } // namespace
 
 Shape infer(const pool::Params& p) {
@@ -33,6 +42,35 @@ Shape infer(const pool::Params& p) {
 Cost cost(const Shape& s) {
     const Cost floats = pool::cost(s);
     return {.flops = floats.flops, .bytes_read = floats.bytes_read / 4, .bytes_written = floats.bytes_written / 4};
+}
+
+fk_pool_int8_shape device_shape(const Shape& s, const Quantization& x, const Quantization& y) {
+    return {.n = s.n,
+            .c = s.c,
+            .ih = s.ih,
+            .iw = s.iw,
+            .oh = s.oh,
+            .ow = s.ow,
+            .kh = s.kh,
+            .kw = s.kw,
+            .stride_h = s.stride_h,
+            .stride_w = s.stride_w,
+            .pad_top = s.pad_top,
+            .pad_left = s.pad_left,
+            .average = s.kind == pool_average ? 1 : 0,
+            .count_include_pad = s.count_include_pad,
+            .x_zero = x.zero_point,
+            .ratio = s.kind == pool_average ? x.scale / y.scale : 1.0F,
+            .y_zero = static_cast<float>(y.zero_point)};
+}
+
+Cost device_cost(const fk_pool_int8_shape& s) {
+    const double outputs = double(s.n) * s.c * s.oh * s.ow;
+    return {.flops = outputs * s.kh * s.kw, .bytes_read = double(s.n) * s.c * s.ih * s.iw, .bytes_written = outputs};
+}
+
+const DeviceRow<fk_pool_int8_shape>& choose_device_kernel(const fk_pool_int8_shape& shape, std::string_view target) {
+    return choose_device_row("pool_int8", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, const Quantization& x, const Quantization& y, int threads)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_int8_shapes.h"
 #include "ops/pool/pool.hpp"
 #include "ops/pool_int8/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -20,6 +21,12 @@ using KernelRow = Row<Shape, PoolInt8Kernel>;
 // Shapes as of pool; also refuses kinds other than maximum and average, and sums that could leave int32.
 Shape infer(const pool::Params& params);
 Cost cost(const Shape& shape);
+
+// The shape as devices take it.
+fk_pool_int8_shape device_shape(const Shape& shape, const Quantization& x, const Quantization& y);
+Cost device_cost(const fk_pool_int8_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_pool_int8_shape>& choose_device_kernel(const fk_pool_int8_shape& shape, std::string_view target);
 
 class Plan {
   public:

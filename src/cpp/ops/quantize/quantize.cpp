@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/dims.hpp"
 #include "ops/split.hpp"
 
 namespace fk {
@@ -27,6 +28,17 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("quantize", rows);
 
+bool wants_bytes(const fk_quantize_shape& s) { return s.to_floats == 0; }
+bool wants_floats(const fk_quantize_shape& s) { return s.to_floats != 0; }
+const std::array device_rows = std::to_array<DeviceRow<fk_quantize_shape>>({
+#define FK_KERNEL(isa, name, to_bytes, to_floats, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/quantize/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("quantize", device_rows);
+
 constexpr std::int64_t chunk = 16 * 1024;
 
 } // namespace
@@ -40,6 +52,25 @@ void check_quantization(const Quantization& q) {
 Cost cost(const Shape& s, bool to_bytes) {
     const double values = double(s.channels) * double(s.pixels);
     return {.flops = 2 * values, .bytes_read = to_bytes ? 4 * values : values, .bytes_written = to_bytes ? values : 4 * values};
+}
+
+fk_quantize_shape device_shape(const Shape& s, const Quantization& q, int n, bool to_floats) {
+    check_quantization(q);
+    return {.n = n,
+            .channels = checked_int(s.channels, "channels"),
+            .pixels = checked_int(s.pixels, "pixels"),
+            .to_floats = to_floats ? 1 : 0,
+            .zero_point = q.zero_point,
+            .scale = q.scale,
+            .inverse = 1 / q.scale};
+}
+
+Cost device_cost(const fk_quantize_shape& s) {
+    return cost(Shape{std::int64_t(s.n) * s.channels, s.pixels, 0}, s.to_floats == 0);
+}
+
+const DeviceRow<fk_quantize_shape>& choose_device_kernel(const fk_quantize_shape& shape, std::string_view target) {
+    return choose_device_row("quantize", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, const Quantization& q, int threads)

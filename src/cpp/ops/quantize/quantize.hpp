@@ -7,6 +7,7 @@
 // are plain.
 #pragma once
 
+#include "fk_int8_shapes.h"
 #include "ops/op.hpp"
 #include "ops/quantize/leaf.hpp"
 #include "ops/requantize.hpp"
@@ -30,6 +31,12 @@ struct KernelRow {
 // Throws ValueError where a scale is not positive, normal and finite or a zero point not a byte.
 void check_quantization(const Quantization& q);
 Cost cost(const Shape& shape, bool to_bytes);
+
+// The shape as devices take it, for n images: bytes in blocks, floats plain. Throws ValueError as Plan does.
+fk_quantize_shape device_shape(const Shape& shape, const Quantization& q, int n, bool to_floats);
+Cost device_cost(const fk_quantize_shape& shape);
+// The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
+const DeviceRow<fk_quantize_shape>& choose_device_kernel(const fk_quantize_shape& shape, std::string_view target);
 
 class Plan {
   public:

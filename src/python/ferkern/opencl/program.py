@@ -110,8 +110,8 @@ def _product(sizes: Sequence[int]) -> int:
     return product
 
 
-def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
-    """The program in a file of ``kernels/opencl`` with these definitions.
+def build(device: Device, file: str, defines: Mapping[str, int], standard: str = "CL1.2") -> Program:
+    """The program in a file of ``kernels/opencl`` with these definitions, in a version of OpenCL C.
 
     Built at most once in a process; from the binary that an earlier process left in the cache folder, if there is one.
 
@@ -122,7 +122,11 @@ def build(device: Device, file: str, defines: Mapping[str, int]) -> Program:
     """
     # Read once, unless from a folder whose files may be at work on: reading took as long as a small layer.
     text = read_source(file) if os.environ.get("FERKERN_CL_DIR") else _read_installed(file)
-    options = ("-cl-std=CL1.2", *(f"-D{name}={value}" for name, value in sorted(defines.items())), *_division(device))
+    options = (
+        f"-cl-std={standard}",
+        *(f"-D{name}={value}" for name, value in sorted(defines.items())),
+        *_division(device),
+    )
     key = _key(device.info, text, options)
     with _lock:
         program = _built.get((device.info.index, key))
