@@ -1,6 +1,5 @@
 #include "net/device.hpp"
 
-#include <cstring>
 #include <type_traits>
 
 #include "base/error.hpp"
@@ -12,6 +11,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/global_pool/global_pool.hpp"
 #include "ops/local_response_norm/local_response_norm.hpp"
+#include "ops/separable/separable.hpp"
 #include "ops/softmax/softmax.hpp"
 
 namespace fk::net {
@@ -28,7 +28,7 @@ std::int64_t count(const Dims& dims) {
 
 class DevicePlanner : public Values {
   public:
-    DevicePlanner(const Graph& graph, int batch) : Values(graph, batch) {}
+    DevicePlanner(const Graph& graph, int batch, bool fuse_separable) : Values(graph, batch), fuse_separable_(fuse_separable) {}
 
     void lower(const Node& node);
 
@@ -46,22 +46,24 @@ class DevicePlanner : public Values {
     template <class Shape> DeviceStep& step(const Node& node, const char* op, Shape shape, const Cost& cost, const Dims& dims) {
         static_assert(std::is_trivially_copyable_v<Shape>);
         shape.n = batch();
-        DeviceStep made{.node = node.label,
-                        .value = node.stored,
-                        .op = op,
-                        .inputs = node.inputs,
-                        .residual = node.residual,
-                        .output = node.output,
-                        .shape = std::vector<std::byte>(sizeof(Shape)),
-                        .cost = cost,
-                        .weights = node.weights,
-                        .kernel = node.kernel};
-        std::memcpy(made.shape.data(), &shape, sizeof(Shape));
+        return add(node, op, &shape, sizeof(shape), cost, dims);
+    }
+    DeviceStep& add(const Node& node, const char* op, const void* shape, std::size_t size, const Cost& cost, const Dims& dims) {
         if (node.residual >= 0 && this->dims(node.residual) != dims) {
             throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
         }
         set_dims(node.output, dims);
-        plan_.steps.push_back(std::move(made));
+        const auto* bytes = static_cast<const std::byte*>(shape);
+        plan_.steps.push_back({.node = node.label,
+                               .value = node.stored,
+                               .op = op,
+                               .inputs = node.inputs,
+                               .residual = node.residual,
+                               .output = node.output,
+                               .shape = std::vector<std::byte>(bytes, bytes + size),
+                               .cost = cost,
+                               .weights = node.weights,
+                               .kernel = node.kernel});
         return plan_.steps.back();
     }
     void same_memory(const Node& node, const Dims& dims) {
@@ -74,6 +76,7 @@ class DevicePlanner : public Values {
     }
 
     void lower_conv2d(const Node& node);
+    void lower_separable(const Node& node);
     void lower_pool(const Node& node, PoolKind kind);
     void lower_global_pool(const Node& node, GlobalPoolKind kind);
     void lower_dense(const Node& node);
@@ -85,10 +88,33 @@ class DevicePlanner : public Values {
     void lower_concat(const Node& node);
     const Dims& features(const Node& node) const;
 
+    bool fuse_separable_;
     DevicePlan plan_;
 };
 
+void DevicePlanner::lower_separable(const Node& node) {
+    const Node& before = *node.before;
+    fk_separable_shape shape{};
+    shape.first = depthwise::infer(depthwise_params(*this, before));
+    conv2d::Params params = conv2d_params(*this, node);
+    params.x = {shape.first.n, shape.first.oc, shape.first.oh, shape.first.ow};
+    shape.second = conv2d::infer(params);
+    const Cost cost = separable::cost(one_image(shape.first), one_image(shape.second));
+    DeviceStep& made = add(node, "separable", &shape, sizeof(shape), cost, {shape.second.oc, shape.second.oh, shape.second.ow});
+    made.weights = {{"w_dw", before.weight("w")}, {"w_pw", node.weight("w")}};
+    if (const Weight* b = before.find_weight("b"); b != nullptr) {
+        made.weights["b_dw"] = *b;
+    }
+    if (const Weight* b = node.find_weight("b"); b != nullptr) {
+        made.weights["b"] = *b;
+    }
+}
+
 void DevicePlanner::lower_conv2d(const Node& node) {
+    if (node.before && fuse_separable_) {
+        lower_separable(node);
+        return;
+    }
     if (node.before) {
         lower_conv2d(*node.before);
         Node second = node;
@@ -239,12 +265,12 @@ void DevicePlanner::lower(const Node& node) {
 
 } // namespace
 
-DevicePlan plan_device(Graph graph, int batch) {
+DevicePlan plan_device(Graph graph, int batch, bool fuse_separable) {
     if (!graph.quantization.empty()) {
         throw ModelError(message("network '", graph.name, "': layers on bytes have no form on devices"));
     }
     optimise(graph);
-    DevicePlanner planner(graph, batch);
+    DevicePlanner planner(graph, batch, fuse_separable);
     for (const Node& node : graph.nodes) {
         try {
             planner.lower(node);
