@@ -16,7 +16,7 @@ from ferkern import _core, nn
 from ferkern.config import config
 from ferkern.opencl import find
 from ferkern.opencl.ops import conv2d as op
-from ferkern.opencl.ops.conv2d_direct import FILE, DirectPlan, ReferencePlan
+from ferkern.opencl.ops.conv2d_direct import DIRECT, FILE, DirectPlan, ReferencePlan
 from ferkern.opencl.program import read_source
 from ferkern.registry import kernels, last_kernel
 from sizes import EDGES
@@ -190,7 +190,7 @@ def test_the_device_kernels_stand_in_the_one_list(cl_device):
     names = ["winograd4", "winograd2", "direct", "reference"]
     assert [(row.name, row.isa) for row in ROWS] == [(name, "opencl") for name in names]
     assert all(row.supported for row in ROWS)
-    source = read_source(FILE)
+    source = read_source(FILE) + read_source(DIRECT)
     shape = small_shape()
     for row in ROWS[2:]:
         with config(kernel=row.name):

@@ -5,9 +5,9 @@
  * at the points 0, 1, -1 (m = 2) and 0, 1, -1, 2, -2 (m = 4), and infinity: an output takes 4 or 2.25 multiplications a
  * channel instead of 9. Four kernels, each for all tiles of all images:
  *
- *   winograd_weights   w -> G g G^T [point][block of FK_TILE filters][ic][FK_TILE], once
+ *   winograd_weights   w -> G g G^T [point][block of filters][ic][filter], once
  *   winograd_inputs    the image with its zeros (conv2d_take) -> B^T d B [ic][point][tiles]
- *   winograd_product   the sums over c: side^2 matrix products, register tiles as in conv2d_direct -> [oc][point][tiles]
+ *   winograd_product   (conv2d_product.cl) the sums over c: side^2 matrix products -> [oc][point][tiles]
  *   winograd_outputs   A^T m A, bias, residual, activation -> y
  *
  * Points stand inside channels, so that the stores of a tile's side^2 values are near to each other: with the points outside
@@ -17,25 +17,15 @@
  * the roundings; the processor's rows round a weight once, here the transform of a line rounds four times). Values that are
  * not finite spread over their tile.
  *
- * Build options: FK_M; FK_TILE, FK_VECS, FK_LANES of the product, FK_INTERLEAVE as in conv2d.cl; FK_TILES 1, 2 or 4: tiles
- * side by side that a work item transforms at once.
+ * Build options: FK_M; FK_TILES 1 or 4: tiles side by side that a work item transforms at once.
  */
 #include "fk_common.h"
 
 #ifndef FK_M
 #define FK_M 4
 #endif
-#ifndef FK_TILE
-#define FK_TILE 1
-#endif
-#ifndef FK_VECS
-#define FK_VECS 1
-#endif
 #ifndef FK_TILES
 #define FK_TILES 1
-#endif
-#ifndef FK_INTERLEAVE
-#define FK_INTERLEAVE 0
 #endif
 #define FK_SIDE (FK_M + 2)
 #define FK_POINTS (FK_SIDE * FK_SIDE)
@@ -129,18 +119,10 @@ inline void take_columns(__global const float* row, fk_tiles d[FK_SIDE]) {
     for (int k = 0; k < FK_SIDE; ++k) {
         d[k] = row[k];
     }
-#elif FK_M == 2 && FK_TILES == 2
-    const float4 a = vload4(0, row);
-    const float4 b = vload4(0, row + 2);
-    d[0] = a.s02, d[1] = a.s13, d[2] = b.s02, d[3] = b.s13;
 #elif FK_M == 2
     const float8 a = vload8(0, row);
     const float8 b = vload8(0, row + 2);
     d[0] = a.s0246, d[1] = a.s1357, d[2] = b.s0246, d[3] = b.s1357;
-#elif FK_TILES == 2
-    const float8 a = vload8(0, row);
-    const float8 b = vload8(0, row + 2);
-    d[0] = a.s04, d[1] = a.s15, d[2] = b.s04, d[3] = b.s15, d[4] = b.s26, d[5] = b.s37;
 #else
     const float16 a = vload16(0, row);
     const float16 b = vload16(0, row + 2);
@@ -154,12 +136,8 @@ inline fk_row in_order(const fk_tiles y[FK_M]) {
     return (fk_row)(y[0], y[1]);
 #elif FK_TILES == 1
     return (fk_row)(y[0], y[1], y[2], y[3]);
-#elif FK_TILES == 2 && FK_M == 2
-    return (fk_row)(y[0].s0, y[1].s0, y[0].s1, y[1].s1);
 #elif FK_M == 2
     return (fk_row)(y[0].s0, y[1].s0, y[0].s1, y[1].s1, y[0].s2, y[1].s2, y[0].s3, y[1].s3);
-#elif FK_TILES == 2
-    return (fk_row)(y[0].s0, y[1].s0, y[2].s0, y[3].s0, y[0].s1, y[1].s1, y[2].s1, y[3].s1);
 #else
     return (fk_row)(y[0].s0, y[1].s0, y[2].s0, y[3].s0, y[0].s1, y[1].s1, y[2].s1, y[3].s1, /**/
                     y[0].s2, y[1].s2, y[2].s2, y[3].s2, y[0].s3, y[1].s3, y[2].s3, y[3].s3);
@@ -184,12 +162,13 @@ inline void give_row(const fk_conv2d_shape s, fk_row sum, const int column, cons
     }
 }
 
-/* w [oc, ic, 3, 3] -> packed [point][block][ic][FK_TILE]; zeros where the last block has no filter. */
-__kernel void winograd_weights(const fk_conv2d_shape s, __global const float* restrict w, __global float* restrict packed) {
+/* w [oc, ic, 3, 3] -> packed [point][block of `tile` filters][ic][tile]; zeros where the last block has no filter. */
+__kernel void winograd_weights(const fk_conv2d_shape s, const int tile, __global const float* restrict w,
+                               __global float* restrict packed) {
     const int c = (int)get_global_id(0);
     const int o = (int)get_global_id(1);
-    const int blocks = FK_CEIL_DIV(s.oc, FK_TILE);
-    if (c >= s.ic || o >= blocks * FK_TILE) {
+    const int blocks = FK_CEIL_DIV(s.oc, tile);
+    if (c >= s.ic || o >= blocks * tile) {
         return;
     }
     float half_way[FK_SIDE][3];
@@ -204,8 +183,8 @@ __kernel void winograd_weights(const fk_conv2d_shape s, __global const float* re
             half_way[p][q] = u[p];
         }
     }
-    packed += ((size_t)(o / FK_TILE) * s.ic + c) * FK_TILE + o % FK_TILE;
-    const size_t point = (size_t)blocks * s.ic * FK_TILE;
+    packed += ((size_t)(o / tile) * s.ic + c) * tile + o % tile;
+    const size_t point = (size_t)blocks * s.ic * tile;
     for (int p = 0; p < FK_SIDE; ++p) {
         float u[FK_SIDE];
         weight_line(half_way[p], u);
@@ -251,64 +230,6 @@ winograd_inputs(const fk_conv2d_shape s, const int th, const int tw, const int p
 #pragma unroll
             for (int p = 0; p < FK_SIDE; ++p) {
                 FK_STORE_TILES(v[p], inputs + (size_t)(p * FK_SIDE + q) * pitch + tile);
-            }
-        }
-    }
-}
-
-/* inputs [ic][point][pitch] -> products [oc][point][pitch] for `tiles` tiles, FK_LANES <= tiles <= pitch. */
-__kernel __attribute__((vec_type_hint(fk_vec))) void
-winograd_product(const fk_conv2d_shape s, const int tiles, const int pitch, __global const float* restrict inputs,
-                 __global const float* restrict packed, __global float* restrict products) {
-    const int blocks = FK_CEIL_DIV(s.oc, FK_TILE);
-    const int block = (int)get_global_id(1);
-    const int point = (int)get_global_id(2);
-#if FK_INTERLEAVE
-    const int step = (int)get_local_size(0) * FK_LANES;
-    const int j = (int)get_group_id(0) * step * FK_VECS + (int)get_local_id(0) * FK_LANES;
-#else
-    const int step = FK_LANES;
-    const int j = (int)get_global_id(0) * (FK_LANES * FK_VECS);
-#endif
-    if (j >= tiles || block >= blocks || point >= FK_POINTS) {
-        return;
-    }
-    inputs += (size_t)point * pitch;
-    packed += ((size_t)point * blocks + block) * s.ic * FK_TILE;
-    const size_t channel = (size_t)FK_POINTS * pitch;
-    int at[FK_VECS];
-    fk_vec sum[FK_TILE][FK_VECS];
-#pragma unroll
-    for (int v = 0; v < FK_VECS; ++v) {
-        at[v] = min(j + v * step, pitch - FK_LANES);
-#pragma unroll
-        for (int t = 0; t < FK_TILE; ++t) {
-            sum[t][v] = (fk_vec)(0.0f);
-        }
-    }
-    for (int c = 0; c < s.ic; ++c, inputs += channel, packed += FK_TILE) {
-        fk_vec input[FK_VECS];
-#pragma unroll
-        for (int v = 0; v < FK_VECS; ++v) {
-            input[v] = FK_LOAD(inputs + at[v]);
-        }
-#pragma unroll
-        for (int t = 0; t < FK_TILE; ++t) {
-            const fk_vec weight = (fk_vec)(packed[t]);
-#pragma unroll
-            for (int v = 0; v < FK_VECS; ++v) {
-                sum[t][v] = FK_FMA(input[v], weight, sum[t][v]);
-            }
-        }
-    }
-    products += (size_t)block * FK_TILE * channel + (size_t)point * pitch;
-    const int filters = min(FK_TILE, s.oc - block * FK_TILE);
-#pragma unroll
-    for (int t = 0; t < FK_TILE; ++t) {
-#pragma unroll
-        for (int v = 0; v < FK_VECS; ++v) {
-            if (t < filters && j + v * step < tiles) {
-                FK_STORE(sum[t][v], products + t * channel + at[v]);
             }
         }
     }

@@ -1,4 +1,4 @@
-"""The plain loops and the register tiles of ``kernels/opencl/conv2d.cl``, launched."""
+"""The plain loops and the register tiles of ``kernels/opencl/conv2d.cl`` and ``conv2d_direct.cl``, launched."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost
 from ferkern.opencl.ops.plan import Shape, with_images
-from ferkern.opencl.program import Program, build
+from ferkern.opencl.program import build
 
-__all__ = ["FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "take"]
+__all__ = ["DIRECT", "FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "take"]
 
 FILE = "conv2d.cl"
+DIRECT = "conv2d_direct.cl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class DirectPlan:
         self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self._tuning.tile}
         if e.copied:
             self.sizes["padded x"] = 4 * n * ic * e.phases[0] * e.phases[1] * e.th * e.tw
-        self._program = build(device, FILE, self._tuning.defines())
+        self._program = build(device, DIRECT, self._tuning.defines())
         self._packed: Any = None
         self._copy: Any = None
         numbers = (e.rows, e.cols, e.wide, e.ow, *e.phases, e.th, e.tw)
@@ -88,24 +89,27 @@ class DirectPlan:
         e, t, shape = self._extent, self._tuning, with_images(self._shape, images)
         (x,) = inputs
         if e.copied:
-            take(self._program, shape, images * self._channels, e.phases, (e.th, e.tw), x, self._copy)
+            take(self._device, shape, images * self._channels, e.phases, (e.th, e.tw), x, self._copy)
             x = self._copy
         size = (-(-e.cols // (t.lanes * t.vecs)), e.rows, images * self._blocks)
         self._program.launch("conv2d_direct", size, t.group, shape, *self._numbers, x, self._packed, residual, y)
 
 
 def take(
-    program: Program, shape: Shape, planes: int, phases: tuple[int, int], size: tuple[int, int], x: Any, to: Any
+    device: Device, shape: Shape, planes: int, phases: tuple[int, int], size: tuple[int, int], x: Any, to: Any
 ) -> None:
     """Queues the copy of an image with its zeros, its phases apart: each th x tw pixels."""
     (th, tw), every = size, planes * phases[0] * phases[1]
-    if program.device.info.kind == "cpu":
+    cpu = device.info.kind == "cpu"
+    if cpu:
         # A work item for a whole phase, unless there are too few of them to keep the cores busy.
-        items = (1, 1 if every >= 16 * program.device.info.compute_units else th, every)
+        items = (1, 1 if every >= 16 * device.info.compute_units else th, every)
         group = (1, 1, 2)
     else:
         items, group = (min(tw, 64), th, every), (min(tw, 64), 4, 1)
-    program.launch("conv2d_take", items, group, shape, *map(np.int32, (*phases, th, tw)), x, to)
+    build(device, FILE, {"FK_INTERLEAVE": int(not cpu)}).launch(
+        "conv2d_take", items, group, shape, *map(np.int32, (*phases, th, tw)), x, to
+    )
 
 
 def extents(shape: Shape) -> list[Extent]:

@@ -37,7 +37,7 @@ class Tuning:
     """Work items of a group: along a row, over rows, over blocks of filters."""
 
     def defines(self) -> dict[str, int]:
-        """The build options of ``conv2d.cl`` and ``conv2d_winograd.cl``."""
+        """The build options of ``conv2d_direct.cl`` and ``conv2d_product.cl``."""
         return {
             "FK_LANES": self.lanes,
             "FK_VECS": self.vecs,
@@ -83,7 +83,7 @@ def cost(tuning: Tuning, filters: int, cols: int, rows: int) -> float:
     return items * (tuning.tile * tuning.vecs + _STEP)
 
 
-def candidates(info: DeviceInfo, cols: int, widths: int = 3, tiles: int = 8) -> Iterator[Tuning]:
+def candidates(info: DeviceInfo, cols: int, widths: int = 2, tiles: int = 8) -> Iterator[Tuning]:
     """What is worth trying on a device for rows of `cols` positions: the first `tiles` tiles of the first `widths`."""
     if info.kind != "cpu":
         width = next((n for n in (64, 32) if n <= cols), 16)
@@ -92,7 +92,7 @@ def candidates(info: DeviceInfo, cols: int, widths: int = 3, tiles: int = 8) -> 
         return
     native = min(max(info.vector_width, 4), 16)
     shapes = (_WIDE_TILES if native == 16 else _NARROW_TILES)[:tiles]
-    fitting = [n for n in (native, native // 2, native // 4) if n <= cols] or [n for n in (2, 1) if n <= cols][:1]
+    fitting = [n for n in (native, 4, 1) if n <= cols]
     for lanes in fitting[:widths]:
         for tile, vecs in shapes:
             if vecs == 1 or lanes * (vecs - 1) < cols:

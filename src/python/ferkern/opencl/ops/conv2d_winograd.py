@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering on a device: ``kernels/opencl/conv2d_winograd.cl``, launched."""
+"""Winograd's minimal filtering on a device: ``conv2d_winograd.cl`` and ``conv2d_product.cl``, launched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
-from ferkern.opencl.ops.conv2d_direct import FILE as CONV2D
 from ferkern.opencl.ops.conv2d_direct import take
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule
 from ferkern.opencl.ops.plan import Shape, with_images
@@ -18,6 +17,7 @@ from ferkern.opencl.program import build
 __all__ = ["FILE", "Winograd2Plan", "Winograd4Plan", "WinogradPlan"]
 
 FILE = "conv2d_winograd.cl"
+PRODUCT = "conv2d_product.cl"
 
 
 class WinogradPlan:
@@ -43,9 +43,9 @@ class WinogradPlan:
             "transformed x": 4 * ic * self._points * self._pitch,
             "products": 4 * oc * self._points * self._pitch,
         }
-        side_by_side = 1 if t.interleave else next(k for k in (4, 2, 1) if k <= tiles_x)
-        self._take = build(device, CONV2D, {"FK_INTERLEAVE": int(t.interleave)})
-        self._program = build(device, FILE, t.defines() | {"FK_M": self.m, "FK_TILES": side_by_side})
+        side_by_side = 4 if not t.interleave and tiles_x >= 4 else 1
+        self._program = build(device, FILE, {"FK_M": self.m, "FK_TILES": side_by_side})
+        self._product = build(device, PRODUCT, t.defines())
         self._across = min(tiles_x, 32) if t.interleave else 1
         self._buffers: dict[str, Any] = {}
         self._bias: Any | None = None
@@ -55,19 +55,21 @@ class WinogradPlan:
         self._bias = weights.get("b")
         size = (self._ic, self._blocks * self._tuning.tile)
         to = self._buffers["transformed weights"]
-        self._program.launch("winograd_weights", size, (16, 4), self._shape, weights["w"], to)
+        tile = np.int32(self._tuning.tile)
+        self._program.launch("winograd_weights", size, (16, 4), self._shape, tile, weights["w"], to)
 
     def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._buffers, "load() comes before run()"
         t, shape, launch = self._tuning, with_images(self._shape, images), self._program.launch
         w, padded, transformed, products = self._buffers.values()
-        take(self._take, shape, images * self._ic, (1, 1), self._size, inputs[0], padded)
+        take(self._device, shape, images * self._ic, (1, 1), self._size, inputs[0], padded)
         pitch, tiles, lines = np.int32(self._pitch), images * self._tiles_image, images * self._lines
         group = (self._across, 2, 2)
         sides = map(np.int32, self._size)
         launch("winograd_inputs", (self._across, lines, self._ic), group, shape, *sides, pitch, padded, transformed)
         size = (-(-tiles // (t.lanes * t.vecs)), self._blocks, self._points)
-        launch("winograd_product", size, t.group, shape, np.int32(tiles), pitch, transformed, w, products)
+        counts = np.int32(self._points), np.int32(tiles), pitch
+        self._product.launch("winograd_product", size, t.group, shape, *counts, transformed, w, products)
         size = (self._across, lines, self._oc)
         launch("winograd_outputs", size, group, shape, pitch, products, self._bias, residual, y)
 
