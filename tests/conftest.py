@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ferkern.config import config
+from ferkern.opencl import DeviceInfo
 from ferkern.registry import Kernel, kernels, last_kernel
 
 
@@ -42,13 +43,38 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _skipped.append(report.nodeid)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Each OpenCL device's version, and how many kernels were built there."""
+    for info, programs, kernels in _built_on_devices():
+        text = f"{info}, {info.version}, driver {info.driver}: {kernels} kernels in {programs} programs"
+        terminalreporter.write_line(text)
+
+
+def _built_on_devices() -> list[tuple[DeviceInfo, int, int]]:
+    if not _used_devices:
+        return []
+    from ferkern.opencl import devices
+    from ferkern.opencl.program import built
+
+    counts = built()
+    return [(info, *counts.get(str(info), (0, 0))) for info in devices()]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A few tests may build nothing; a suite that builds nothing on a required device has tested nothing there.
+    if len(_used_devices) > 200 and os.environ.get("FERKERN_REQUIRE_OPENCL"):
+        idle = [str(info) for info, _, kernels in _built_on_devices() if kernels == 0]
+        if idle:
+            print(f"\nno kernel was built on {', '.join(idle)} although FERKERN_REQUIRE_OPENCL is set")  # noqa: T201
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if _skipped:
         print(f"\nskipped although FERKERN_NO_SKIP=1: {_skipped}")  # noqa: T201
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 _skipped: list[str] = []
+_used_devices: list[str] = []
+"""Tests that were run on an OpenCL device."""
 
 
 @pytest.fixture
@@ -86,6 +112,7 @@ def cl_device(request: pytest.FixtureRequest) -> str:
     """Runs a test once on every OpenCL device; the device string."""
     from opencl_devices import string_of
 
+    _used_devices.append(request.node.nodeid)
     return string_of(request.param)
 
 

@@ -41,6 +41,11 @@ class Program:
         # A kernel object holds its arguments, so each thread has its own.
         self._kernels = threading.local()
 
+    @property
+    def kernel_count(self) -> int:
+        """Kernels in it."""
+        return int(self._built.get_info(self.device.cl.program_info.NUM_KERNELS))
+
     def launch(self, name: str, global_size: Sequence[int], local_size: Sequence[int], *arguments: Any) -> Any:
         """Queues a kernel over at least `global_size` work items, in groups of `local_size`; returns its event.
 
@@ -138,9 +143,13 @@ def build(device: Device, file: str, defines: Mapping[str, int], standard: str =
         return program
 
 
-def built() -> int:
-    """How many programs this process has built, from source or from binaries."""
-    return len(_built)
+def built() -> dict[str, tuple[int, int]]:
+    """What this process has built, from source or from binaries: device → programs, and kernels in them."""
+    counts: dict[str, tuple[int, int]] = {}
+    for program in list(_built.values()):
+        programs, kernels = counts.get(str(program.device.info), (0, 0))
+        counts[str(program.device.info)] = programs + 1, kernels + program.kernel_count
+    return counts
 
 
 def _key(info: DeviceInfo, text: str, options: tuple[str, ...]) -> str:
