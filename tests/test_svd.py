@@ -341,38 +341,37 @@ def with_value(value, *shape, at, dtype=np.float32):
     return a
 
 
-@pytest.mark.parametrize(
-    ("a", "options", "error", "match"),
-    [
-        (
-            np.ones((3, 2), np.int32),
-            {},
-            TypeError,
-            r"a must be float32 or float64, is int32; pass a.astype\(\"float32\"\)",
-        ),
-        ([[1.0]], {}, TypeError, "a must be a NumPy array"),
-        (np.ones(3, np.float32), {}, ValueError, "a must have 2 to 3 dimensions, has 1"),
-        (np.ones((0, 3), np.float32), {}, ValueError, r"a must not be empty, its shape is \[1, 0, 3\]"),
-        (np.ones((2, 3, 0)), {}, ValueError, r"a must not be empty, its shape is \[2, 3, 0\]"),
-        (np.ones((0, 3, 3)), {}, ValueError, r"a must not be empty, its shape is \[0, 3, 3\]"),
-        (with_value(np.nan, 5, 4, at=(3, 1)), {}, ValueError, r"a must be finite; a\[3, 1\] is nan"),
-        (with_value(-np.inf, 90, 80, at=(89, 79)), {}, ValueError, r"a must be finite; a\[89, 79\] is -inf"),
-        (with_value(np.inf, 9, 5, 4, at=(8, 3, 1)), {}, ValueError, r"a must be finite; a\[8, 3, 1\] is inf"),
-        (with_value(np.nan, 7000, 40, at=(6999, 0), dtype=np.float64).T, {}, ValueError, r"a\[0, 6999\] is nan"),
-        (with_value(np.nan, 60, 60, at=(7, 8))[::3, 2::3], {}, ValueError, None),
-        (np.ones((5, 4)), {"k": 0}, ValueError, r"k must be from 1 to min\(m, n\) = 4, is 0"),
-        (np.ones((5, 4)), {"k": 5}, ValueError, r"k must be from 1 to min\(m, n\) = 4, is 5"),
-        (np.ones((5, 4)), {"k": 2, "full_matrices": True}, ValueError, "full_matrices and k = 2 exclude each other"),
-        (np.ones((5, 4)), {"compute_uv": False, "full_matrices": True}, ValueError, "full_matrices asks for vectors"),
-        (np.ones((5, 4)), {"method": "magic"}, ValueError, "unknown method 'magic'; known: auto, gram, qr, jacobi"),
-        (np.ones((5, 4)), {"method": "gram"}, ValueError, "method 'gram' is for float32, a is float64"),
-        (np.ones((5, 4)), {"method": "randomized"}, ValueError, "method 'randomized' needs k"),
-        (np.ones((5, 4)), {"oversample": -1}, ValueError, "oversample must be from 0 to 1048576, is -1"),
-        (np.ones((5, 4)), {"iterations": 1001}, ValueError, "iterations must be from 0 to 1000, is 1001"),
-        (np.ones((5, 4)), {"seed": -1}, ValueError, "seed must not be negative, is -1"),
-    ],
-    ids=lambda v: str(v)[:30].replace("\n", " "),
-)
+WRONG = [
+    (
+        np.ones((3, 2), np.int32),
+        {},
+        TypeError,
+        r"a must be float32 or float64, is int32; pass a.astype\(\"float32\"\)",
+    ),
+    ([[1.0]], {}, TypeError, "a must be a NumPy array"),
+    (np.ones(3, np.float32), {}, ValueError, "a must have 2 to 3 dimensions, has 1"),
+    (np.ones((0, 3), np.float32), {}, ValueError, r"a must not be empty, its shape is \[1, 0, 3\]"),
+    (np.ones((2, 3, 0)), {}, ValueError, r"a must not be empty, its shape is \[2, 3, 0\]"),
+    (np.ones((0, 3, 3)), {}, ValueError, r"a must not be empty, its shape is \[0, 3, 3\]"),
+    (with_value(np.nan, 5, 4, at=(3, 1)), {}, ValueError, r"a must be finite; a\[3, 1\] is nan"),
+    (with_value(-np.inf, 90, 80, at=(89, 79)), {}, ValueError, r"a must be finite; a\[89, 79\] is -inf"),
+    (with_value(np.inf, 9, 5, 4, at=(8, 3, 1)), {}, ValueError, r"a must be finite; a\[8, 3, 1\] is inf"),
+    (with_value(np.nan, 7000, 40, at=(6999, 0), dtype=np.float64).T, {}, ValueError, r"a\[0, 6999\] is nan"),
+    (with_value(np.nan, 60, 60, at=(7, 8))[::3, 2::3], {}, ValueError, None),
+    (np.ones((5, 4)), {"k": 0}, ValueError, r"k must be from 1 to min\(m, n\) = 4, is 0"),
+    (np.ones((5, 4)), {"k": 5}, ValueError, r"k must be from 1 to min\(m, n\) = 4, is 5"),
+    (np.ones((5, 4)), {"k": 2, "full_matrices": True}, ValueError, "full_matrices and k = 2 exclude each other"),
+    (np.ones((5, 4)), {"compute_uv": False, "full_matrices": True}, ValueError, "full_matrices asks for vectors"),
+    (np.ones((5, 4)), {"method": "magic"}, ValueError, "unknown method 'magic'; known: auto, gram, qr, jacobi"),
+    (np.ones((5, 4)), {"method": "gram"}, ValueError, "method 'gram' is for float32, a is float64"),
+    (np.ones((5, 4)), {"method": "randomized"}, ValueError, "method 'randomized' needs k"),
+    (np.ones((5, 4)), {"oversample": -1}, ValueError, "oversample must be from 0 to 1048576, is -1"),
+    (np.ones((5, 4)), {"iterations": 1001}, ValueError, "iterations must be from 0 to 1000, is 1001"),
+    (np.ones((5, 4)), {"seed": -1}, ValueError, "seed must not be negative, is -1"),
+]
+
+
+@pytest.mark.parametrize(("a", "options", "error", "match"), WRONG, ids=lambda v: str(v)[:30].replace("\n", " "))
 def test_wrong_input(a, options, error, match):
     if match is None:
         a = a.copy()

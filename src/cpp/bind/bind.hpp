@@ -28,5 +28,6 @@ void bind_landmarks(pybind11::module_& m); // regression trees and their trainin
 void bind_device_binary(pybind11::module_& m); // signs as bits
 void bind_device_layers(pybind11::module_& m); // layers besides convolution
 void bind_device_int8(pybind11::module_& m);   // layers on bytes
+void bind_device_linalg(pybind11::module_& m); // decompositions of matrices
 
 } // namespace fk

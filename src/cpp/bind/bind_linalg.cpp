@@ -3,8 +3,7 @@
 
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
-#include "bind/convert.hpp"
-#include "ops/svd/svd.hpp"
+#include "bind/svd_arguments.hpp"
 
 namespace fk {
 
@@ -15,15 +14,9 @@ using Answer = std::tuple<py::object, py::object, py::object, std::string>;
 
 template <class T> Answer svd_of(const py::object& a_in, svd::Params params) {
     py::array owner;
-    View<const T> a = view_in<T>(a_in, "a", 2, 3, owner);
+    const View<const T> a = matrices_in<T>(a_in, owner);
     const bool batched = a.rank == 3;
-    if (!batched) { // a batch of one
-        a.dims = {1, a.dims[0], a.dims[1]};
-        a.strides = {0, a.strides[0], a.strides[1]};
-    }
-    params.a = {a.dims[0], a.dims[1], a.dims[2]};
-    params.wide_type = sizeof(T) == 8;
-    const svd::Shape shape = svd::infer(params);
+    const svd::Shape shape = svd_shape_of(a, params);
     const auto array = [&](std::vector<py::ssize_t> dims) {
         if (batched) {
             dims.insert(dims.begin(), shape.batch);
@@ -34,9 +27,9 @@ template <class T> Answer svd_of(const py::object& a_in, svd::Params params) {
     py::object u_object = py::none();
     py::object vt_object = py::none();
     svd::Results<T> to{nullptr, s.mutable_data(), nullptr};
-    if (shape.vectors) {
-        py::array_t<T> u = array({shape.m, shape.u_columns()});
-        py::array_t<T> vt = array({shape.vt_rows(), shape.n});
+    if (shape.vectors != 0) {
+        py::array_t<T> u = array({shape.m, svd::u_columns(shape)});
+        py::array_t<T> vt = array({svd::vt_rows(shape), shape.n});
         to.u = u.mutable_data();
         to.vt = vt.mutable_data();
         u_object = std::move(u);
@@ -62,13 +55,7 @@ Answer svd_call(const py::object& a, const std::optional<std::int64_t>& k, bool 
                              .iterations = iterations,
                              .seed = seed};
     const py::array array = as_array(a, "a");
-    if (array.dtype().equal(py::dtype::of<double>())) {
-        return svd_of<double>(array, params);
-    }
-    if (!array.dtype().equal(py::dtype::of<float>())) {
-        throw TypeError(message("a must be float32 or float64, is ", dtype_name(array), "; pass a.astype(\"float32\")"));
-    }
-    return svd_of<float>(array, params);
+    return is_float64(array) ? svd_of<double>(array, params) : svd_of<float>(array, params);
 }
 
 } // namespace

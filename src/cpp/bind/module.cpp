@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_nn(m);
     fk::bind_device(m);
     fk::bind_device_layers(m);
+    fk::bind_device_linalg(m);
     fk::bind_pool(m);
     fk::bind_separable(m);
     fk::bind_dense(m);

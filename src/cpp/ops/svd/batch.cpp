@@ -12,7 +12,7 @@ template <class T> class Lanes {
   public:
     Lanes(const SvdSteps<T>& steps, const Shape& shape)
         : steps_(steps), shape_(shape), wide_(shape.m < shape.n), m_(std::max(shape.m, shape.n)), n_(std::min(shape.m, shape.n)),
-          width_(steps.lanes), x_(std::int64_t(m_) * n_ * width_), v_(shape.vectors ? std::int64_t(n_) * n_ * width_ : 0),
+          width_(steps.lanes), x_(std::int64_t(m_) * n_ * width_), v_(shape.vectors != 0 ? std::int64_t(n_) * n_ * width_ : 0),
           squares_(std::int64_t(n_) * width_), scales_(width_), back_(width_) {
         for (int i = 0; i < shape.m; ++i) {
             for (int j = 0; j < shape.n; ++j) {
@@ -68,7 +68,7 @@ template <class T> class Lanes {
     // Bits of the lanes that are left to others.
     unsigned decompose() {
         return steps_.lanes_jacobi({.x = x_.data(),
-                                    .v = shape_.vectors ? v_.data() : nullptr,
+                                    .v = shape_.vectors != 0 ? v_.data() : nullptr,
                                     .squares = squares_.data(),
                                     .scales = scales_.data(),
                                     .back = back_.data(),
@@ -83,7 +83,7 @@ template <class T> class Lanes {
     void store(const Results<T>& to, std::int64_t first, int count) {
         const std::int64_t k = shape_.k;
         store(squares_, vt_, to.s + first * k, k, count);
-        if (shape_.vectors) {
+        if (shape_.vectors != 0) {
             store(wide_ ? v_ : x_, u_, to.u + first * shape_.m * k, shape_.m * k, count);
             store(wide_ ? x_ : v_, vt_, to.vt + first * k * shape_.n, k * shape_.n, count);
         }
@@ -110,8 +110,8 @@ template <class T> class Lanes {
 } // namespace
 
 bool fits_lanes(const Shape& s) {
-    return s.batch > 1 && std::min(s.m, s.n) <= 32 && std::max(s.m, s.n) <= 64 && (!s.full || s.m == s.n) &&
-           (s.method == Method::automatic || s.method == Method::jacobi);
+    return s.batch > 1 && std::min(s.m, s.n) <= 32 && std::max(s.m, s.n) <= 64 && (s.full == 0 || s.m == s.n) &&
+           (method_of(s) == Method::automatic || method_of(s) == Method::jacobi);
 }
 
 template <class T> std::vector<std::int64_t> decompose_lanes(const SvdSteps<T>& steps, const Shape& shape, const View<const T>& a,

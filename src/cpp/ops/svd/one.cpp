@@ -28,11 +28,11 @@ template <class T> Tall<T> tall_of(const Shape& s, const View<const T>& a, std::
     t.m = std::max(s.m, s.n);
     t.n = std::min(s.m, s.n);
     t.k = s.k;
-    t.vectors = s.vectors;
+    t.vectors = s.vectors != 0;
     t.a = wide ? Strided<const T>{data, a.strides[2], a.strides[1]} : Strided<const T>{data, a.strides[1], a.strides[2]};
-    if (s.vectors) {
-        const Strided<T> u{to.u + index * s.m * s.u_columns(), s.u_columns(), 1};
-        const Strided<T> v{to.vt + index * s.n * s.vt_rows(), 1, s.n};
+    if (s.vectors != 0) {
+        const Strided<T> u{to.u + index * s.m * u_columns(s), u_columns(s), 1};
+        const Strided<T> v{to.vt + index * s.n * vt_rows(s), 1, s.n};
         t.u = wide ? v : u;
         t.v = wide ? u : v;
     }
@@ -91,7 +91,7 @@ template <class T> bool by_gram(const Worker<T>& worker, const Tall<T>& t, T lar
 // B = A Q for a basis Q [n, l] of the leading subspace, then B = U diag(s) W^T and V = Q W.
 template <class T> std::string by_sketch(const Worker<T>& worker, const Shape& shape, const Tall<T>& t, T* s) {
     const std::int64_t l = std::min<std::int64_t>(t.n, t.k + shape.oversample);
-    const Matrix<T> q = random_range(worker, t.a, t.m, t.n, t.scale, l, shape.iterations, shape.seed);
+    const Matrix<T> q = random_range(worker, t.a, t.m, t.n, t.scale, l, shape.iterations, seed_of(shape));
     Tensor<T> b(t.m * l);
     Tensor<T> basis(t.n * l);
     copy_scaled<T, T>({q.view.data, 1, q.view.ld}, {basis.data(), l, 1}, t.n, l, t.scale);
@@ -146,15 +146,17 @@ template <class T> std::string decompose_one(const Worker<T>& worker, const Shap
                                              std::int64_t index, T largest, const Results<T>& to) {
     const Tall<T> t = tall_of(shape, a, index, largest, to);
     T* s = to.s + index * shape.k;
-    if (shape.method == Method::randomized) {
+    if (method_of(shape) == Method::randomized) {
         std::string way = by_sketch(worker, shape, t, s);
         if (t.vectors) {
             sign(t);
         }
         return way;
     }
+    const Method method = method_of(shape);
+    const bool full = shape.full != 0;
     const bool tall = t.m >= 2 * t.n && t.m >= 64;
-    if (shape.method == Method::gram || (shape.method == Method::automatic && tall && !shape.full)) {
+    if (method == Method::gram || (method == Method::automatic && tall && !full)) {
         Square<T> square;
         if (by_gram(worker, t, largest, square)) {
             write_values(square, 0, t.k, s);
@@ -163,11 +165,11 @@ template <class T> std::string decompose_one(const Worker<T>& worker, const Shap
             }
             return message("gram+", square.method);
         }
-        require(shape.method != Method::gram,
+        require(method != Method::gram,
                 "method 'gram' cannot tell the smallest singular value of a from zero; pass method=\"qr\"");
     }
-    const bool by_jacobi = shape.method == Method::jacobi || (shape.method != Method::bidiagonal && t.n < jacobi_most);
-    return by_reduction(worker, t, shape.full, by_jacobi, s);
+    const bool by_jacobi = method == Method::jacobi || (method != Method::bidiagonal && t.n < jacobi_most);
+    return by_reduction(worker, t, full, by_jacobi, s);
 }
 
 template std::string decompose_one(const Worker<float>&, const Shape&, const View<const float>&, std::int64_t, float,

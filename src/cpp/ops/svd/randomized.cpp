@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "ops/svd/qr.hpp"
+#include "ops/svd/svd.hpp"
 
 namespace fk::svd {
 
@@ -92,16 +93,20 @@ template <class T> Matrix<T> squared(const Worker<T>& worker, const Strided<cons
 }
 } // namespace
 
-template <class T> Matrix<T> random_range(const Worker<T>& worker, const Strided<const T>& a, std::int64_t m, std::int64_t n,
-                                          T scale, std::int64_t l, int iterations, std::uint64_t seed) {
-    Matrix<T> x(n, l);
+template <class T> void sketch(std::uint64_t seed, std::int64_t n, std::int64_t l, T* to, std::int64_t ld) {
     std::uint64_t state = seed;
     for (std::int64_t j = 0; j < l; ++j) {
         for (std::int64_t i = 0; i < n; ++i) { // G. Box, M. Muller (1958)
             const double radius = std::sqrt(-2 * std::log(uniform(state)));
-            x.view.at(i, j) = static_cast<T>(radius * std::cos(2 * std::numbers::pi * uniform(state)));
+            to[i + j * ld] = static_cast<T>(radius * std::cos(2 * std::numbers::pi * uniform(state)));
         }
     }
+}
+
+template <class T> Matrix<T> random_range(const Worker<T>& worker, const Strided<const T>& a, std::int64_t m, std::int64_t n,
+                                          T scale, std::int64_t l, int iterations, std::uint64_t seed) {
+    Matrix<T> x(n, l);
+    sketch(seed, n, l, x.view.data, x.view.ld);
     orthonormalise(worker, x);
     for (int step = 0; step <= iterations; ++step) {
         x = squared(worker, a, m, n, scale, x.view);
@@ -110,6 +115,8 @@ template <class T> Matrix<T> random_range(const Worker<T>& worker, const Strided
     return x;
 }
 
+template void sketch(std::uint64_t, std::int64_t, std::int64_t, float*, std::int64_t);
+template void sketch(std::uint64_t, std::int64_t, std::int64_t, double*, std::int64_t);
 template Matrix<float> random_range(const Worker<float>&, const Strided<const float>&, std::int64_t, std::int64_t, float,
                                     std::int64_t, int, std::uint64_t);
 template Matrix<double> random_range(const Worker<double>&, const Strided<const double>&, std::int64_t, std::int64_t, double,

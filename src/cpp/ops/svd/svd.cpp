@@ -26,6 +26,34 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("svd", rows);
 
+// Columns that a device rotates: those of R, or of a sketch's product.
+int rotated_columns(const Shape& s) {
+    const int n = std::min(s.m, s.n);
+    return method_of(s) == Method::randomized ? std::min(n, s.k + s.oversample) : n;
+}
+// Many matrices that are small enough to stand side by side, each done by one lane.
+bool small_batch(const Shape& s) {
+    const Method method = method_of(s);
+    return s.batch >= 16 && std::min(s.m, s.n) <= 32 && std::max(s.m, s.n) <= 64 &&
+           (method == Method::automatic || method == Method::jacobi);
+}
+// A work group for each matrix leaves none idle, or has little to do.
+bool one_group(const Shape& s) { return rotated_columns(s) <= (s.batch >= 8 ? 128 : 32); }
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/svd/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("svd", device_rows);
+
+// Rotations of n columns take some 80 n^3 operations, so there is an end to what a device should be asked.
+constexpr int most_rotated = 1024;
+// Numbers of a matrix, rounded up to whole pieces, are counted in 32 bits there.
+constexpr std::int64_t most_numbers = std::int64_t{1} << 30;
+
 Method method_from_name(const std::string& name) {
     constexpr std::array names{"auto", "gram", "qr", "jacobi", "bidiagonal", "randomized"};
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -114,27 +142,53 @@ Shape infer(const Params& p) {
     require(p.oversample >= 0 && p.oversample <= 1 << 20, "oversample must be from 0 to ", 1 << 20, ", is ", p.oversample);
     require(p.seed >= 0, "seed must not be negative, is ", p.seed);
     require(p.iterations >= 0 && p.iterations <= 1000, "iterations must be from 0 to 1000, is ", p.iterations);
-    return {.batch = batch,
+    return {.batch = checked_int(batch, "matrices"),
             .m = checked_int(m, "rows of a"),
             .n = checked_int(n, "columns of a"),
             .k = static_cast<int>(k),
-            .full = p.full,
-            .vectors = p.vectors,
-            .method = method,
+            .full = p.full ? 1 : 0,
+            .vectors = p.vectors ? 1 : 0,
+            .method = static_cast<int>(method),
             .oversample = static_cast<int>(p.oversample),
             .iterations = static_cast<int>(p.iterations),
-            .seed = static_cast<std::uint64_t>(p.seed),
-            .wide_type = p.wide_type};
+            .seed_low = static_cast<unsigned>(p.seed),
+            .seed_high = static_cast<unsigned>(static_cast<std::uint64_t>(p.seed) >> 32),
+            .wide_type = p.wide_type ? 1 : 0};
 }
 
 // The nominal count: what bidiagonal after qr needs (Golub and Van Loan, table 8.6.1), whatever way is taken.
 Cost cost(const Shape& s) {
-    const double m = std::max(s.m, s.n), n = std::min(s.m, s.n), size = s.wide_type ? 8 : 4;
-    const double flops = s.vectors ? 6 * m * n * n + 20 * n * n * n : 2 * m * n * n + 2 * n * n * n;
-    const double out = s.vectors ? double(s.m) * s.u_columns() + double(s.n) * s.vt_rows() + s.k : s.k;
+    const double m = std::max(s.m, s.n), n = std::min(s.m, s.n), size = s.wide_type != 0 ? 8 : 4;
+    const double flops = s.vectors != 0 ? 6 * m * n * n + 20 * n * n * n : 2 * m * n * n + 2 * n * n * n;
+    const double out = s.vectors != 0 ? double(s.m) * u_columns(s) + double(s.n) * vt_rows(s) + s.k : s.k;
     return {.flops = double(s.batch) * flops,
             .bytes_read = double(s.batch) * size * m * n,
             .bytes_written = double(s.batch) * size * out};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& s, std::string_view target) {
+    const Method method = method_of(s);
+    require(method != Method::gram && method != Method::bidiagonal, "svd on ", target,
+            " serves the methods auto, jacobi, qr and randomized, not '", method == Method::gram ? "gram" : "bidiagonal", "'");
+    require(s.full == 0 || s.m == s.n, "svd on ", target, " makes thin factors, no full matrices of [", s.m, ", ", s.n, "]");
+    require(rotated_columns(s) <= most_rotated, "svd on ", target, " serves min(m, n) up to ", most_rotated,
+            " (method 'randomized': k + oversample), is ", rotated_columns(s), " here");
+    require(std::int64_t(s.m) * s.n <= most_numbers, "svd on ", target, " serves matrices of up to ", most_numbers,
+            " numbers, a has ", s.m, " x ", s.n);
+    return choose_device_row("svd", device_rows, s, target);
+}
+
+template <class T> std::vector<int> exponents(const View<const T>& a, int threads) {
+    // Not choose_row(): a name that was chosen is that of a device's kernel.
+    const auto best =
+        std::find_if(rows.begin(), rows.end(), [](const KernelRow& row) { return row.isa <= current_choice().isa; });
+    std::vector<int> result;
+    for (const T largest : largest_of(steps_of<T>(*best->function()), a, threads)) {
+        int exponent = 0;
+        std::frexp(largest, &exponent);
+        result.push_back(std::max(exponent, 3 - std::numeric_limits<T>::max_exponent));
+    }
+    return result;
 }
 
 template <class T> std::string decompose(const Shape& shape, const View<const T>& a, const Results<T>& to, int threads) {
@@ -176,6 +230,8 @@ template <class T> std::string decompose(const Shape& shape, const View<const T>
     return taken;
 }
 
+template std::vector<int> exponents(const View<const float>&, int);
+template std::vector<int> exponents(const View<const double>&, int);
 template std::string decompose(const Shape&, const View<const float>&, const Results<float>&, int);
 template std::string decompose(const Shape&, const View<const double>&, const Results<double>&, int);
 

@@ -19,29 +19,26 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/view.hpp"
+#include "fk_svd.h"
 #include "ops/op.hpp"
 #include "ops/svd/leaf.hpp"
 
 namespace fk::svd {
 
+using Shape = fk_svd_shape;
+
+// The numbers of fk_svd.h.
 enum class Method { automatic, gram, qr, jacobi, bidiagonal, randomized };
+inline Method method_of(const Shape& s) { return static_cast<Method>(s.method); }
 
-struct Shape {
-    std::int64_t batch;
-    int m, n;
-    int k;        // triples that are wanted
-    bool full;    // U [m, m] and V^T [n, n]
-    bool vectors; // else s alone
-    Method method;
-    int oversample, iterations; // randomized
-    std::uint64_t seed;
-    bool wide_type; // float64
+inline int u_columns(const Shape& s) { return s.full != 0 ? s.m : s.k; }
+inline int vt_rows(const Shape& s) { return s.full != 0 ? s.n : s.k; }
+inline std::uint64_t seed_of(const Shape& s) { return static_cast<std::uint64_t>(s.seed_high) << 32 | s.seed_low; }
 
-    int u_columns() const { return full ? m : k; }
-    int vt_rows() const { return full ? n : k; }
-};
 using KernelRow = Row<Shape, SvdKernel>;
 
 struct Params {
@@ -56,6 +53,9 @@ struct Params {
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
 
+// The row of kernels.inc for a device; ValueError, which says what is served, where none is.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
+
 // Dense results: u [batch, m, u_columns], s [batch, k], vt [batch, vt_rows, n]; u and vt null where only values are wanted.
 template <class T> struct Results {
     T* u;
@@ -66,5 +66,12 @@ template <class T> struct Results {
 // Reads a [batch, m, n] as it stands and gives the way that was taken, for example "qr+bidiagonal". The same bits for every
 // number of threads. Throws ValueError for a NaN or an infinity, before any work, and where a reduction does not converge.
 template <class T> std::string decompose(const Shape& shape, const View<const T>& a, const Results<T>& to, int threads);
+
+// For each matrix of a [batch, m, n] the power of two above its largest magnitude, as an exponent, no less than that of the
+// number whose inverse still is one. Throws ValueError for a NaN or an infinity.
+template <class T> std::vector<int> exponents(const View<const T>& a, int threads);
+
+// The Gaussian numbers [n, l], by columns ld apart, from which the randomized method starts on every backend.
+template <class T> void sketch(std::uint64_t seed, std::int64_t n, std::int64_t l, T* to, std::int64_t ld);
 
 } // namespace fk::svd

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ferkern import _core
+
 if TYPE_CHECKING:
     from ferkern.models.network import Network
 
@@ -96,11 +98,22 @@ def dense(x: Any, w: Any, b: Any = None, **_: Any) -> Features:
     return Features(2.0 * x.shape[0] * w.size, 4.0 * (x.size + w.size + x.shape[0] * w.shape[0]))
 
 
-def svd(a: Any, *, k: Any = None, method: str = "auto", **_: Any) -> Features:
+def svd(
+    a: Any,
+    *,
+    k: Any = None,
+    full_matrices: bool = False,
+    compute_uv: bool = True,
+    method: str = "auto",
+    oversample: int = 10,
+    **_: Any,
+) -> Features:
     """Of `ferkern.linalg.svd`; "randomized", "batch" of small matrices, "tall" (or wide), "square".
 
     Operations as Golub and Van Loan count them for the whole of it, or of the products of the randomized method.
+    ValueError where no device serves the call.
     """
+    _core.device_kernel("svd", _core.svd_shape(a, k, full_matrices, compute_uv, method, oversample, 0, 0), "opencl")
     *batch, m, n = a.shape
     many, (n, m) = math.prod(batch), sorted((m, n))
     if method == "randomized":

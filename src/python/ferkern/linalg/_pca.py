@@ -55,6 +55,7 @@ def pca(
     oversample: int = 10,
     iterations: int = 4,
     seed: int = 0,
+    device: str = "cpu",
 ) -> PCA[Real]:
     """Principal component analysis (H. Hotelling, 1933): the singular value decomposition of the centred points.
 
@@ -64,8 +65,8 @@ def pca(
         n points of d coordinates, n >= 2.
     k
         Components to keep, 1 to min(n, d); all without it.
-    method, oversample, iterations, seed
-        As in `svd`.
+    method, oversample, iterations, seed, device
+        As in `svd`; the points are centred on the processor.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def pca(
         where = f"x[{bad[0][0]}, {bad[0][1]}] is {x[tuple(bad[0])]}" if len(bad) else "the sum of its rows overflows"
         raise ValueError(f"x must be finite; {where}")
     centred = (x - mean).astype(x.dtype, copy=False)
-    found = svd(centred, k=k, method=method, oversample=oversample, iterations=iterations, seed=seed)
+    found = svd(centred, k=k, method=method, oversample=oversample, iterations=iterations, seed=seed, device=device)
     variance = found.s.astype(np.float64) ** 2 / (len(x) - 1)
     total = float(np.square(centred, dtype=np.float64).sum()) / (len(x) - 1)
     ratio = variance / total if total > 0 else np.zeros_like(variance)

@@ -70,6 +70,7 @@ def svd(
     oversample: int = 10,
     iterations: int = 4,
     seed: int = 0,
+    device: str = "cpu",
 ) -> SVD[Real]: ...
 @overload
 def svd(
@@ -82,6 +83,7 @@ def svd(
     oversample: int = 10,
     iterations: int = 4,
     seed: int = 0,
+    device: str = "cpu",
 ) -> SingularValues[Real]: ...
 @by_map("svd")
 def svd(
@@ -94,6 +96,7 @@ def svd(
     oversample: int = 10,
     iterations: int = 4,
     seed: int = 0,
+    device: str = "cpu",
 ) -> SVD[Real] | SingularValues[Real]:
     """Singular value decomposition ``a = u @ diag(s) @ vt`` of a matrix, or of each of a batch.
 
@@ -135,6 +138,11 @@ def svd(
           randomness", SIAM Review 53, 2011, algorithm 4.4).
     oversample, iterations, seed
         Of ``"randomized"``: vectors beyond `k`, power iterations (orthonormalised each time), start of the generator.
+    device
+        ``"cpu"``, or an OpenCL device: ``"opencl"``, ``"opencl:0"``, ``"opencl:name"``. The same bounds hold there, for
+        thin factors with min(m, n) up to 1,024 (``"randomized"``: k + oversample), by ``"jacobi"``, ``"qr"`` (in
+        pieces, then Jacobi of the triangle) or ``"randomized"`` from the same numbers; ``"auto"`` takes one of the
+        first two. ``device="auto"``: as in `ferkern.nn.conv2d`.
 
     Returns
     -------
@@ -147,9 +155,18 @@ def svd(
         `a` is neither float32 nor float64.
     ValueError
         `a` is empty, has a NaN or an infinity (before any work), or an option does not fit; the message shows
-        the numbers. Also where an iteration does not converge, which no input is known for.
+        the numbers. Also where an iteration does not converge, which no input is known for, and where the device does
+        not serve what is asked for.
+    ferkern.opencl.DeviceError
+        The device is missing, its memory is too small, or it has no float64 and `a` is of it.
     """
-    u, s, vt, taken = _core.svd(a, k, full_matrices, compute_uv, method, oversample, iterations, seed)
+    options = (k, full_matrices, compute_uv, method, oversample, iterations, seed)
+    if device == "cpu":
+        u, s, vt, taken = _core.svd(a, *options)
+    else:
+        from ferkern.opencl.ops.svd import svd as on_device
+
+        u, s, vt, taken = on_device(a, *options, device=device)
     if u is None or vt is None:
         return SingularValues(s, taken)
     return SVD(u, s, vt, taken)
