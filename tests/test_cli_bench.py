@@ -103,6 +103,8 @@ def test_a_cache_folder_that_cannot_be_written(tmp_path):
     ("arguments", "message"),
     [
         (["machine", "--batch", "2", "--plot", "x.png"], "machine has no option --batch, --plot"),
+        (["machine", "--isa", "avx1024"], "isa must be one of scalar"),
+        (["fer_2conv", "--isa", "avx2"], "--isa is for machine"),
         (["nothing"], "'nothing' is neither a file nor shipped"),
         (["fer_2conv", "--batch", "0"], "--batch"),
         (["fer_2conv", "--threads", "1025"], "--threads"),

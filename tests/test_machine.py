@@ -124,6 +124,18 @@ def test_a_quick_profile_is_whole():
     assert (profile.to_dict()["peaks"]["bf16"] is None) == ("bf16" in profile.missing)
 
 
+def test_a_lesser_machine():
+    profile = bench.machine(quick=True, isa="scalar", threads=1)
+    assert (profile.machine["isa"], profile.machine["threads"]) == ("scalar", 1)
+    assert set(profile.peaks["fp32"]) == {"scalar"}
+    assert "bf16" in profile.missing
+    assert {p.threads for p in profile.passages} == {1}
+    with pytest.raises(ValueError, match=r"isa must be one of scalar, .* is 'vmx'"):
+        bench.machine(isa="vmx")
+    with pytest.raises(ValueError, match="threads must be at least 1, is 0"):
+        bench.machine(threads=0)
+
+
 def test_what_is_planned_covers_levels_and_threads(monkeypatch):
     monkeypatch.setattr(_core, "default_threads", lambda: 4)
     levels = [Level("L1", 32 << 10), Level("L2", 1 << 20), Level("L3", 2 << 20), Level("memory", None)]

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ import ferkern
 from ferkern import _core
 from ferkern.bench.machine import KINDS, LEVELS, Level, MachineProfile, Measured, Passage
 from ferkern.config import config
-from ferkern.registry import kernels
+from ferkern.registry import ISAS, isa_levels, kernels
 
 __all__ = ["Measurement", "identity", "machine", "measurements", "run_all"]
 
@@ -38,7 +38,11 @@ class Measurement:
 
 
 def machine(
-    *, quick: bool = False, wrap: Callable[[Iterable[Measurement]], Iterable[Measurement]] = iter
+    *,
+    quick: bool = False,
+    isa: str | None = None,
+    threads: int | None = None,
+    wrap: Callable[[Iterable[Measurement]], Iterable[Measurement]] = iter,
 ) -> MachineProfile:
     """Measure this machine; it should have nothing else to do.
 
@@ -47,6 +51,9 @@ def machine(
     quick
         In a second instead of ten: fewer repetitions, one size for each level of memory, one thread. For shares in a
         report, not to be saved.
+    isa, threads
+        As if the processor had no higher instruction set, and no more cores: the profile of a lesser machine, which
+        `ferkern.bench.estimate` takes for another one. None: all there are.
     wrap
         Given the measurements, gives them back one by one: for a display of progress.
 
@@ -54,16 +61,36 @@ def machine(
     -------
     MachineProfile
         Not saved yet (`MachineProfile.save`).
+
+    Raises
+    ------
+    ValueError
+        An instruction set that is unknown or not supported, or a number of threads below 1.
     """
+    highest = isa or _core.isa_supported()
+    if highest not in isa_levels():
+        raise ValueError(f"isa must be one of {', '.join(isa_levels())}, is {isa!r}")
+    most = _core.default_threads() if threads is None else threads
+    if most < 1:
+        raise ValueError(f"threads must be at least 1, is {threads}")
     levels = find_levels()
-    return run_all(wrap(measurements(levels, quick=quick)), levels, quick=quick)
+    planned = measurements(levels, quick=quick, isa=highest, threads=most)
+    measured = run_all(wrap(planned), levels, quick=quick, isa=highest)
+    return replace(measured, machine={**measured.machine, "isa": highest, "threads": most})
 
 
-def measurements(levels: Sequence[Level], *, quick: bool = False) -> list[Measurement]:
+def measurements(
+    levels: Sequence[Level], *, quick: bool = False, isa: str | None = None, threads: int | None = None
+) -> list[Measurement]:
     """What there is to measure here: every kind of peak with every instruction set, every level of memory."""
-    rows = [k for k in kernels("machine") if k.supported and k.name in KINDS and _served(k.name)]
+    highest = isa or _core.isa_supported()
+    rows = [
+        k
+        for k in kernels("machine")
+        if k.isa in ISAS[: ISAS.index(highest) + 1] and k.name in KINDS and _served(k.name, highest)
+    ]
     planned = [Measurement(row.name, isa=row.isa) for kind in KINDS for row in reversed(rows) if row.name == kind]
-    most = _core.default_threads()
+    most = threads or _core.default_threads()
     for level in levels:
         sizes = list(_sizes(level.name, levels))
         for threads in (1,) if quick or most == 1 or level.name in ("L1", "L2") else (1, most):
@@ -73,13 +100,16 @@ def measurements(levels: Sequence[Level], *, quick: bool = False) -> list[Measur
     return planned
 
 
-def run_all(planned: Iterable[Measurement], levels: Sequence[Level], *, quick: bool = False) -> MachineProfile:
-    """Measure what is planned, one after the other."""
+def run_all(
+    planned: Iterable[Measurement], levels: Sequence[Level], *, quick: bool = False, isa: str | None = None
+) -> MachineProfile:
+    """Measure what is planned, one after the other; bandwidth with `isa` (None: the widest)."""
+    highest = isa or _core.isa_supported()
     repetitions, seconds = (3, 0.004) if quick else (7, 0.02)
     peaks: dict[str, dict[str, Measured]] = {}
     passages: list[Passage] = []
     missing = {name: "its size is not known" for name in LEVELS if name not in {level.name for level in levels}}
-    if not _served("bf16"):
+    if not _served("bf16", highest):
         missing["bf16"] = "the processor has no instruction for it (avx512_bf16), or not all of the set avx512icl"
     for m in planned:
         if m.isa:
@@ -89,7 +119,7 @@ def run_all(planned: Iterable[Measurement], levels: Sequence[Level], *, quick: b
             peaks.setdefault(m.kind, {})[m.isa] = _summary(rates)
             continue
         try:
-            with config(isa=_core.isa_supported(), exact=False):
+            with config(isa=highest, exact=False):
                 rates, _ = _core.machine_bandwidth(m.kind, m.size_bytes, m.threads, repetitions, seconds)
         except MemoryError:
             missing[f"{m.kind} of {m.size_bytes} bytes"] = "does not fit into memory"
@@ -137,9 +167,9 @@ def _sizes(name: str, levels: Sequence[Level]) -> Iterator[int]:
             yield size
 
 
-def _served(kind: str) -> bool:
+def _served(kind: str, isa: str) -> bool:
     """Whether a row of the kind serves this processor."""
-    return kind != "bf16" or (bool(_core.cpu()["avx512_bf16"]) and _core.isa_supported() == "avx512icl")
+    return kind != "bf16" or (bool(_core.cpu()["avx512_bf16"]) and isa == "avx512icl")
 
 
 def _summary(rates: Sequence[float]) -> Measured:

@@ -33,6 +33,9 @@ def bench(
     ],
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images a call (1).")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads of a call.")] = None,
+    isa: Annotated[
+        str | None, typer.Option("--isa", help="Of machine: as if it had no higher instruction set; not saved.")
+    ] = None,
     precision: Annotated[str | None, typer.Option("--precision", help="As in Network.plan (float32).")] = None,
     repeats: Annotated[int | None, typer.Option("--repeats", min=1, help=f"Calls measured ({_REPEATS}).")] = None,
     profile: Annotated[
@@ -56,7 +59,6 @@ def bench(
     if what == _MACHINE:
         only_networks = {
             "--batch": batch,
-            "--threads": threads,
             "--precision": precision,
             "--repeats": repeats,
             "--profile": profile,
@@ -65,11 +67,13 @@ def bench(
         given = [option for option, value in only_networks.items() if value is not None]
         if given:
             raise typer.BadParameter(f"machine has no option {', '.join(given)}")
-        measured = _measure_machine(quiet=quiet)
+        measured = _measure_machine(quiet=quiet, isa=isa, threads=threads)
         if not quiet and json_path != Path("-"):
             _print_machine(measured)
         _write(json_path, measured.to_dict())
         return
+    if isa is not None:
+        raise typer.BadParameter("--isa is for machine; FERKERN_ISA forces one for a network")
     if plot is not None:
         _check_plot(plot)
     done = _bench_network(what, profile, batch, threads, precision, repeats, quiet=quiet)
@@ -80,14 +84,20 @@ def bench(
         _draw(plot, done)
 
 
-def _measure_machine(*, quiet: bool) -> MachineProfile:
+def _measure_machine(*, quiet: bool, isa: str | None = None, threads: int | None = None) -> MachineProfile:
+    """Measure and save, unless as a lesser machine."""
     from ferkern.bench.measure import Measurement, machine
 
     def shown(planned: Iterable[Measurement]) -> Iterator[Measurement]:
         every = list(planned)
         return track(every, "measuring this machine", total=len(every), quiet=quiet)
 
-    measured = machine(wrap=shown)
+    try:
+        measured = machine(isa=isa, threads=threads, wrap=shown)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if isa is not None or threads is not None:
+        return measured
     try:
         path = measured.save()
     except OSError as error:
