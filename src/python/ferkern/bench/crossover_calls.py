@@ -21,7 +21,6 @@ __all__ = [
     "faces",
     "moving",
     "network",
-    "networks_on_device",
     "recognized",
     "separable",
     "signs",
@@ -154,16 +153,6 @@ def network(name: str, batch: int) -> Call:
         return partial(net.plan(device=device, batch=batch).run, x)
 
     return Call(network_features(net, batch), prepare)
-
-
-def networks_on_device() -> bool:
-    from ferkern.bench.network import named
-
-    try:
-        named("fer_2conv").plan(device="opencl")
-    except ValueError:  # a DeviceError is for `crossover` to tell
-        return False
-    return True
 
 
 def recognized(faces: int) -> Call:

@@ -53,6 +53,10 @@ def _networks(*families: tuple[str, tuple[int, ...]]) -> tuple[Family, ...]:
     return tuple(Family(name, "batch", sizes, partial(calls.network, name)) for name, sizes in families)
 
 
+def _always() -> bool:
+    return True
+
+
 def _function(op: str, *families: Family) -> Case:
     return Case(op, families, partial(calls.takes_device, op))
 
@@ -98,9 +102,9 @@ _ALL = (
     Case(
         "network",
         _networks(("fer_small", _BATCHES), ("fer_2conv", _BATCHES), (_MOBILENET, (1, 4, 16))),
-        calls.networks_on_device,
+        _always,
     ),
-    Case("pipeline", (Family("portraits", "faces", (1, 4, 16), calls.recognized),), calls.networks_on_device),
+    Case("pipeline", (Family("portraits", "faces", (1, 4, 16), calls.recognized),), _always),
 )
 CASES: dict[str, Case] = {case.op: case for case in _ALL}
 """Every case by its op, in the order in which they are measured."""
@@ -124,4 +128,4 @@ def cases_of(name: str) -> Case:
         named(name)
     except ValueError as error:
         raise ValueError(f"{error}, nor one of {', '.join((*CASES, *ALIASES))}") from None
-    return Case("network", _networks((name, _BATCHES)), calls.networks_on_device)
+    return Case("network", _networks((name, _BATCHES)), _always)
