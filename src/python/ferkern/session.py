@@ -138,6 +138,11 @@ class Session:
         return {value: name for value, op, name, _ in rows if value and op == "conv2d"}
 
     @property
+    def costs(self) -> tuple[LayerCost, ...]:
+        """What each step does to one image, in the order in which they run."""
+        return self._costs
+
+    @property
     def arena_bytes(self) -> int:
         """Memory that all values between the layers share."""
         return self._value_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ferkern.bench.compare import Comparison, compare, interleave
 from ferkern.bench.crossover import crossover
+from ferkern.bench.estimate import estimate
 from ferkern.bench.machine import Level, MachineProfile, Measured, Passage, load_profile, profile_path, saved_profile
 from ferkern.bench.measure import machine
 from ferkern.bench.network import NetworkBench, named, network
@@ -19,6 +20,7 @@ __all__ = [
     "Transfers",
     "compare",
     "crossover",
+    "estimate",
     "interleave",
     "load_profile",
     "machine",

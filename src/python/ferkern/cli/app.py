@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from ferkern.cli import analyze, bench, crossover, demo, doctor, evaluate, recognize, train, transfers, video, why
+from ferkern.cli import (
+    analyze,
+    bench,
+    crossover,
+    demo,
+    doctor,
+    estimate,
+    evaluate,
+    recognize,
+    train,
+    transfers,
+    video,
+    why,
+)
 from ferkern.cli.output import guarded, messages
 
 __all__ = ["app"]
@@ -53,4 +66,5 @@ app.command("bench")(guarded(bench.bench))
 app.command("crossover")(guarded(crossover.crossover))
 app.command("why")(guarded(why.why))
 app.command("transfers")(guarded(transfers.transfers))
+app.command("estimate")(guarded(estimate.estimate))
 app.command("doctor")(guarded(doctor.doctor))

@@ -1,0 +1,166 @@
+"""A planned network's layers, as the estimate of their time sees them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ferkern.bench.machine import LEVELS, MachineProfile
+from ferkern.bench.roofline import kind_of
+
+if TYPE_CHECKING:
+    from ferkern.models.network import Network
+    from ferkern.session import Session
+
+__all__ = ["LANES", "Layer", "layers_of", "terms_of"]
+
+LANES = {"scalar": 4, "avx2": 8, "avx512": 16, "avx512icl": 16}
+_SPREAD_WORK = 5e5  # operations a thread from which a layer is shared (docs/networks.md)
+# Winograd's weights are kept transformed, (m + r - 1)^2 / r^2 times as many, and so are its inputs and products on the
+# way, (m + r - 1)^2 / m^2 times as many, each written and read (Lavin, Gray 2016, section 4).
+_TRANSFORMED = {"winograd2": (16 / 9, 16 / 4), "winograd4": (36 / 9, 36 / 16), "winograd2_5x5": (36 / 25, 36 / 4)}
+_TINY = 1e-9  # seconds
+_WHILE = 5e4  # scalar operations
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of a plan, for one call.
+
+    Attributes
+    ----------
+    kernel
+        ``"op:name:isa"``.
+    work
+        Operations that the kernel really does.
+    moved, weights, working_set, footprint
+        Bytes: read and written at least once; weights of those; what the layer goes through before the next follows;
+        of the whole network.
+    passes
+        Times that the weights are gone through: once for each portion of the batch.
+    between
+        Bytes that the kernel writes and reads in its own scratch memory.
+    window, inputs, outputs, pixels, images
+        Rows of the window, channels that a filter reads, channels and pixels that come out; 1 where there are none.
+        Images of a portion.
+    threads
+        Of the call.
+    shared
+        Threads that work on the layer or on portions beside each other.
+    """
+
+    name: str
+    kernel: str
+    work: float
+    moved: float
+    weights: float
+    working_set: float
+    footprint: float
+    passes: int
+    between: float
+    window: int
+    inputs: int
+    outputs: int
+    pixels: int
+    images: int
+    threads: int
+    shared: int
+
+    @property
+    def family(self) -> str:
+        """Kernels of one family have their efficiencies together, whatever the instruction set."""
+        return self.kernel.rpartition(":")[0]
+
+    @property
+    def lanes(self) -> int:
+        """Of a vector; channels that come out are computed in whole ones."""
+        return LANES.get(self.isa, 8)
+
+    @property
+    def isa(self) -> str:
+        """Of the kernel."""
+        return self.kernel.rpartition(":")[2]
+
+
+def layers_of(network: Network, session: Session, *, threads: int, isa: str | None = None) -> tuple[Layer, ...]:
+    """The layers of a plan on `threads` threads, called with as many images as it is planned for.
+
+    Parameters
+    ----------
+    isa
+        As if the kernels were of this set; None: as planned.
+    """
+    shapes = network.infer_shapes()
+    nodes = {node.output: node for node in network.nodes}
+    factors = [_TRANSFORMED.get(c.kernel.split(":")[1], (1.0, 0.0)) for c in session.costs]
+    footprint = session.arena_bytes + sum(c.weight_bytes * f for c, (f, _) in zip(session.costs, factors, strict=True))
+    batch, found = session.batch, []
+    for cost, value, (factor, tiles) in zip(session.costs, session.layers, factors, strict=True):
+        weights = cost.weight_bytes * factor
+        each = cost.bytes_read - cost.weight_bytes + cost.bytes_written
+        at_once = min(cost.images_at_once, batch)
+        shape = shapes.get(value, (1,))
+        node = nodes.get(value)
+        w = network.weights[node.weights["w"]].shape if node is not None and "w" in node.weights else (1, 1)
+        beside = -(-batch // at_once) >= threads and batch > 1
+        kernel = cost.kernel if isa is None else f"{cost.kernel.rpartition(':')[0]}:{isa}"
+        found.append(
+            Layer(
+                name=cost.layer,
+                kernel=kernel,
+                work=cost.work * batch,
+                moved=weights + each * batch,
+                weights=weights,
+                working_set=weights + each * at_once,
+                footprint=footprint,
+                passes=-(-batch // at_once),
+                between=8.0 * tiles * batch * math.prod(shape[1:]) * (w[1] + shape[0]),
+                window=w[2] if len(w) == 4 else 1,
+                inputs=w[1],
+                outputs=shape[0],
+                pixels=math.prod(shape[1:]),
+                images=at_once,
+                threads=threads,
+                shared=threads if beside or cost.flops * batch >= _SPREAD_WORK * threads else 1,
+            )
+        )
+    return tuple(found)
+
+
+def terms_of(layer: Layer, machine: MachineProfile) -> tuple[float, ...]:
+    """What the layer's time may be proportional to, in seconds on a machine: arithmetic at the peak of the threads that
+    share it, memory at its bandwidth (`ferkern.bench.roofline`), a short while, the same again where threads meet.
+
+    The short while is that of 50,000 scalar operations, about a microsecond: what a layer costs beyond its loops goes
+    with the clock.
+
+    Raises
+    ------
+    ValueError
+        The profile knows no peak of the kernel's kind.
+    """
+    kind = kind_of(layer.kernel)
+    peak = machine.peak(kind, layer.isa)
+    if peak is None:
+        raise ValueError(f"machine: its profile has no peak of {kind} for {layer.isa}")
+    blocks = -(-layer.outputs // layer.lanes) * layer.lanes / layer.outputs if layer.pixels > 1 else 1.0
+    arithmetic = layer.work * blocks / (peak[0] * layer.shared)
+    scalar = machine.peak("fp32", "scalar")
+    short = _WHILE / (scalar[0] if scalar is not None else 1e6 * _WHILE)
+    return (max(arithmetic, _TINY), _memory(layer, machine), short, short * (layer.threads > 1))
+
+
+def _memory(layer: Layer, machine: MachineProfile) -> float:
+    """Seconds of all that moves: through the nearest level that holds it, and of weights those that no cache kept."""
+    seconds = 0.0
+    near = machine.bandwidth(machine.level_of(layer.working_set, layer.threads), layer.threads)
+    if near is not None:
+        seconds = (layer.moved + layer.weights * (layer.passes - 1) + layer.between) / near
+    for cache, behind in pairwise(LEVELS):
+        lost = 1 - machine.capacity(cache, layer.threads) / layer.footprint if layer.footprint > 0 else 0.0
+        far = machine.bandwidth(behind, layer.threads)
+        if lost > 0 and far is not None:
+            seconds = max(seconds, layer.weights * lost / far)
+    return seconds
