@@ -21,6 +21,9 @@ void bind_flow_field(pybind11::module_& m);  // flow by Horn and Schunck, sampli
 void bind_device(pybind11::module_& m);      // what a device is told: shapes, kernels, dense arrays
 void bind_device_flow(pybind11::module_& m); // and of optical flow
 
+void bind_device_image(pybind11::module_& m);   // shapes and tables of the ops on pictures
+void bind_device_cascade(pybind11::module_& m); // the levels and windows of a picture
+
 void bind_face(pybind11::module_& m);      // cascades, cut-outs of faces
 void bind_landmarks(pybind11::module_& m); // regression trees and their training
 

@@ -4,11 +4,12 @@
 #include <cmath>
 
 #include "bind/bind.hpp"
+#include "bind/cascade_arguments.hpp"
 #include "bind/convert.hpp"
+#include "bind/image_arguments.hpp"
 #include "ops/cascade/cascade.hpp"
 #include "ops/cascade/crop.hpp"
 #include "ops/cascade/pyramid.hpp"
-#include "ops/integral/integral.hpp"
 
 namespace fk {
 
@@ -16,19 +17,6 @@ namespace {
 
 using cascade::Cascade;
 using cascade::Params;
-
-constexpr std::int64_t max_side = 1 << 20;
-
-// A grey picture whose rows may stand apart; its pixels may not.
-cascade::Image image_in(const py::object& object, py::array& owner) {
-    const View<const std::uint8_t> view = view_in<std::uint8_t>(object, "gray", 2, 2, owner);
-    require(view.dims[0] >= 1 && view.dims[1] >= 1, "gray has shape ", shape_text(owner), "; it must hold a pixel");
-    require(view.dims[0] <= max_side && view.dims[1] <= max_side, "gray has shape ", shape_text(owner), "; sides up to ",
-            max_side, " are possible");
-    require(view.strides[1] == 1, "gray: the stride of axis 1 is ", view.strides[1],
-            " bytes, pixels of a row must stand together; pass numpy.ascontiguousarray(gray)");
-    return {view.data, view.strides[0], static_cast<std::int32_t>(view.dims[1]), static_cast<std::int32_t>(view.dims[0])};
-}
 
 template <class T> struct Table {
     py::array owner;
@@ -88,42 +76,11 @@ void structure_in(Cascade& c, const py::object& nodes, const py::object& thresho
     }
 }
 
-Params params_in(double scale_factor, std::array<std::int64_t, 2> min_size, std::array<std::int64_t, 2> max_size, int step) {
-    require(scale_factor > 1.0 && std::isfinite(scale_factor), "scale_factor is ", scale_factor, "; it must be greater than 1");
-    require(step >= 0 && step <= 2, "step is ", step, "; it must be 0 (by level), 1 or 2 pixels");
-    const auto side = [](std::int64_t v, const char* name) {
-        require(v >= 0 && v <= max_side, name, " is ", v, "; it must be from 0 to ", max_side, " pixels");
-        return static_cast<std::int32_t>(v);
-    };
-    return {.scale_factor = scale_factor,
-            .min_width = side(min_size[0], "min_size"),
-            .min_height = side(min_size[1], "min_size"),
-            .max_width = side(max_size[0], "max_size"),
-            .max_height = side(max_size[1], "max_size"),
-            .step = step};
-}
-
-py::tuple hits_out(const std::vector<cascade::Hit>& hits) {
-    const auto n = static_cast<py::ssize_t>(hits.size());
-    py::array_t<std::int32_t> rows({n, py::ssize_t{7}});
-    py::array_t<double> votes(n);
-    std::int32_t* to = rows.mutable_data();
-    for (const cascade::Hit& h : hits) {
-        for (const std::int32_t v : {h.box.x, h.box.y, h.box.width, h.box.height, h.level, h.level_x, h.level_y}) {
-            *to++ = v;
-        }
-    }
-    for (py::ssize_t i = 0; i < n; ++i) {
-        votes.mutable_data()[i] = hits[static_cast<std::size_t>(i)].vote;
-    }
-    return py::make_tuple(rows, votes);
-}
-
 py::tuple scan(const Cascade& c, const py::object& gray, double scale_factor, std::array<std::int64_t, 2> min_size,
                std::array<std::int64_t, 2> max_size, int step) {
     py::array owner;
     const cascade::Image image = image_in(gray, owner);
-    const Params params = params_in(scale_factor, min_size, max_size, step);
+    const Params params = cascade_params_in(scale_factor, min_size, max_size, step);
     const cascade::Leaves leaves = cascade::choose_leaves(c);
     std::vector<cascade::Hit> hits;
     {
@@ -163,8 +120,8 @@ py::tuple group(const py::object& boxes, const py::object& votes, int threshold,
 py::array_t<std::uint8_t> resize_fixed(const py::object& gray, std::int64_t height, std::int64_t width) {
     py::array owner;
     const cascade::Image image = image_in(gray, owner);
-    require(height >= 1 && width >= 1 && height <= max_side && width <= max_side, "height = ", height, ", width = ", width,
-            ": both must be from 1 to ", max_side);
+    require(height >= 1 && width >= 1 && height <= max_picture_side && width <= max_picture_side, "height = ", height,
+            ", width = ", width, ": both must be from 1 to ", max_picture_side);
     py::array_t<std::uint8_t> out({height, width});
     std::uint8_t* to = out.mutable_data();
     const cascade::Leaves leaves = cascade::choose_leaves({});
@@ -185,7 +142,7 @@ py::array_t<float> crop_squares(const py::object& gray, const py::object& square
     require(size >= 1 && size <= 1024, "size is ", size, "; it must be from 1 to 1024 pixels");
     for (std::int64_t i = 0; i < boxes.rows(); ++i) {
         const double* b = boxes.row(i);
-        const double limit = 4.0 * max_side;
+        const double limit = 4.0 * max_picture_side;
         require(std::abs(b[0]) <= limit && std::abs(b[1]) <= limit && b[2] > 0.0 && b[2] <= limit, "squares[", i, "] is x ", b[0],
                 ", y ", b[1], ", side ", b[2], "; the side must be positive and all within ", limit, " pixels");
     }
@@ -226,13 +183,8 @@ py::tuple suppress(const py::object& squares, const py::object& scores, double o
 
 // (sum, sum of squares or None, tilted sum or None)
 py::tuple integral_images(const py::object& gray, bool squared, bool tilted) {
-    py::array owner;
-    const View<const std::uint8_t> view = view_in<std::uint8_t>(gray, "gray", 2, 2, owner);
-    const integral::Shape shape =
-        integral::infer({.height = view.dims[0], .width = view.dims[1], .squared = squared, .tilted = tilted});
-    require(view.strides[1] == 1 || shape.width == 1, "gray: the stride of axis 1 is ", view.strides[1],
-            " bytes, pixels of a row must stand together; pass numpy.ascontiguousarray(gray)");
-    const std::vector<py::ssize_t> size{view.dims[0] + 1, view.dims[1] + 1};
+    const IntegralArguments a(gray, squared, tilted);
+    const std::vector<py::ssize_t> size{a.x.dims[0] + 1, a.x.dims[1] + 1};
     py::array_t<std::int32_t> sum(size);
     py::object squares = py::none();
     py::object triangles = py::none();
@@ -251,7 +203,7 @@ py::tuple integral_images(const py::object& gray, bool squared, bool tilted) {
     std::int32_t* sum_to = sum.mutable_data();
     {
         const py::gil_scoped_release release;
-        integral::run(shape, view.data, view.strides[0], sum_to, squares_to, triangles_to);
+        integral::run(a.shape, a.x.data, a.x.strides[0], sum_to, squares_to, triangles_to);
     }
     return py::make_tuple(sum, squares, triangles);
 }
@@ -286,13 +238,13 @@ void bind_face(py::module_& m) {
             "scales",
             [](const Cascade& c, std::int32_t width, std::int32_t height, double factor, std::array<std::int64_t, 2> min_size,
                std::array<std::int64_t, 2> max_size) {
-                return cascade::scales(c, params_in(factor, min_size, max_size, 0), width, height);
+                return cascade::scales(c, cascade_params_in(factor, min_size, max_size, 0), width, height);
             },
             "width"_a, "height"_a, "scale_factor"_a, "min_size"_a, "max_size"_a)
         .def(
             "cost",
             [](const Cascade& c, std::int32_t width, std::int32_t height, double factor, std::array<std::int64_t, 2> min_size) {
-                const Cost cost = cascade::cost(c, params_in(factor, min_size, {0, 0}, 0), width, height);
+                const Cost cost = cascade::cost(c, cascade_params_in(factor, min_size, {0, 0}, 0), width, height);
                 return py::make_tuple(cost.flops, cost.bytes_read, cost.bytes_written);
             },
             "width"_a, "height"_a, "scale_factor"_a, "min_size"_a);

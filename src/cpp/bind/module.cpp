@@ -30,6 +30,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_device(m);
     fk::bind_device_layers(m);
     fk::bind_device_linalg(m);
+    fk::bind_device_image(m);
     fk::bind_pool(m);
     fk::bind_separable(m);
     fk::bind_dense(m);
@@ -37,6 +38,7 @@ PYBIND11_MODULE(_core, m) {
     fk::bind_binary(m);
     fk::bind_device_binary(m);
     fk::bind_face(m);
+    fk::bind_device_cascade(m);
     fk::bind_landmarks(m);
     fk::bind_net(m);
     fk::bind_int8(m);

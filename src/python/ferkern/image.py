@@ -1,7 +1,8 @@
 """Pictures: grey, another size, and affine views of them, computed by ferkern's kernels.
 
 Pictures are arrays [H, W] or [H, W, C] of any strides; nothing is cast or copied in silence. Every result has the same
-bits on every instruction set and for every number of threads.
+bits on every instruction set and for every number of threads, and on every OpenCL device that divides with one rounding
+or has float64.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 __all__ = [
     "Integral",
@@ -33,7 +35,8 @@ Matrix = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 
-def to_gray(rgb: UInt8, *, out: UInt8 | None = None) -> UInt8:
+@by_map("to_gray")
+def to_gray(rgb: UInt8, *, out: UInt8 | None = None, device: str = "cpu") -> UInt8:
     """Grey picture from colour: ITU-R BT.601 luma in fixed point, bit for bit what Pillow's mode ``"L"`` holds.
 
     Parameters
@@ -42,6 +45,8 @@ def to_gray(rgb: UInt8, *, out: UInt8 | None = None) -> UInt8:
         Red, green, blue; a fourth channel (alpha) is not looked at.
     out : uint8 [H, W], optional
         C-contiguous array to write into; must not share memory with `rgb`.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; a device gives the same bytes.
 
     Returns
     -------
@@ -53,16 +58,24 @@ def to_gray(rgb: UInt8, *, out: UInt8 | None = None) -> UInt8:
         `rgb` is not uint8.
     ValueError
         `rgb` has no pixels or not 3 or 4 channels.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.gray import to_gray as to_gray_on_device
+
+        return to_gray_on_device(rgb, out=out, device=device)
     return _core.to_gray(rgb, out)
 
 
+@by_map("resize")
 def resize(
     image: npt.NDArray[Pixel],
     size: tuple[int, int],
     *,
     method: Literal["area", "bilinear"] = "area",
     out: npt.NDArray[Pixel] | None = None,
+    device: str = "cpu",
 ) -> npt.NDArray[Pixel]:
     """Picture of another size.
 
@@ -79,6 +92,8 @@ def resize(
         beyond the outermost centres the edge is repeated. It does not average: reduce with ``"area"``.
     out : as the result, optional
         C-contiguous array to write into; must not share memory with `image`.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; a device gives the same bits.
 
     Returns
     -------
@@ -90,10 +105,17 @@ def resize(
         `image` is neither uint8 nor float32.
     ValueError
         A size is below 1, or the method is unknown.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.resize import resize as resize_on_device
+
+        return resize_on_device(image, size, method=method, out=out, device=device)
     return _core.resize(image, size, method, out)
 
 
+@by_map("warp")
 def warp(
     image: npt.NDArray[Pixel],
     matrix: Matrix,
@@ -103,6 +125,7 @@ def warp(
     fill: float = 0,
     antialias: bool = False,
     out: npt.NDArray[Pixel] | None = None,
+    device: str = "cpu",
 ) -> npt.NDArray[Pixel]:
     """Affine view of a picture, or many of them, with bilinear sampling.
 
@@ -124,6 +147,8 @@ def warp(
         show, such as a large face on 48 x 48 pixels. Where the matrix does not reduce it changes nothing.
     out : as the result, optional
         C-contiguous array to write into; must not share memory with `image` or `matrix`.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; a device gives the same bits.
 
     Returns
     -------
@@ -136,7 +161,15 @@ def warp(
         `image` is neither uint8 nor float32, or `matrix` not floating.
     ValueError
         `matrix` has another shape, an entry that is not finite or a scale too large; `fill` does not fit the dtype.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.warp import warp as warp_on_device
+
+        return warp_on_device(
+            image, matrix, size, border=border, fill=fill, antialias=antialias, out=out, device=device
+        )
     return _core.warp(image, matrix, size, border, fill, antialias, out)
 
 
@@ -293,7 +326,8 @@ class Integral:
     tilted: npt.NDArray[np.int32] | None
 
 
-def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False) -> Integral:
+@by_map("integral")
+def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False, device: str = "cpu") -> Integral:
     """Sums of a picture over everything above and to the left, from which any rectangle's sum takes four reads.
 
     Parameters
@@ -302,6 +336,8 @@ def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False) -> Int
         Rows may be strided, pixels of a row must stand together.
     squared, tilted
         Whether to sum squares, and along diagonals, too.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; a device gives the same numbers.
 
     Returns
     -------
@@ -313,10 +349,16 @@ def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False) -> Int
         `gray` is not uint8.
     ValueError
         `gray` has another rank, no pixels, or so many that their sum does not fit into an int32.
+    ferkern.opencl.DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
     Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984; tilted sums: Lienhart and Maydt, "An extended set of
     Haar-like features for rapid object detection", ICIP 2002, equations 3 and 4.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.integral import integral as integral_on_device
+
+        return Integral(*integral_on_device(gray, squared=squared, tilted=tilted, device=device))
     return Integral(*_core.integral(gray, squared, tilted))

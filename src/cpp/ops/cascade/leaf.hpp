@@ -4,30 +4,15 @@
 
 #include <stdint.h>
 
+#include "fk_cascade.h"
+
 namespace fk::cascade {
 
 constexpr int32_t max_tree_nodes = 64;
 
-// A node with the places of its block corners relative to the window's origin in the integral image.
-struct FlatNode {
-    int32_t corners[16]; // Haar: three rectangles of four; LBP: the 4x4 grid, row by row
-    float weights[3];
-    int32_t rects; // Haar: 2 or 3 rectangles that count
-    float threshold;
-    int32_t table;                 // LBP: index of the first of 256 table entries
-    float left_value, right_value; // stump: what a window gets
-    int32_t left, right;           // tree: child node of the same tree (> 0) or minus its leaf
-    int32_t tilted;                // corners are in the tilted image
-};
-
-struct FlatTree {
-    int32_t first_node, node_count, first_leaf;
-};
-
-struct FlatStage {
-    int32_t first_tree, tree_count;
-    float threshold;
-};
+using FlatNode = fk_cascade_node;
+using FlatTree = fk_cascade_tree;
+using FlatStage = fk_cascade_stage;
 
 struct Program {
     int32_t lbp, stumps, cumulative;

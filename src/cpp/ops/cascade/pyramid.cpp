@@ -174,8 +174,4 @@ Strip StripBuffer::view() const noexcept {
     return {sum_.data(), square_.data(), tilted_.empty() ? sum_.data() : tilted_.data(), stride_};
 }
 
-std::int32_t StripBuffer::place(std::int32_t dx, std::int32_t dy, bool split) const noexcept {
-    return dy * stride_ + (split ? dx / 2 + (dx % 2) * half_ : dx);
-}
-
 } // namespace fk::cascade

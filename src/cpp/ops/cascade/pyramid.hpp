@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ops/cascade/cascade.hpp"
+#include "ops/cascade/flatten.hpp"
 #include "ops/cascade/leaf.hpp"
 
 namespace fk::cascade {
@@ -48,8 +49,8 @@ class StripBuffer {
     [[nodiscard]] std::int32_t stride() const noexcept { return stride_; }
     [[nodiscard]] std::int32_t half() const noexcept { return half_; }
     [[nodiscard]] Strip view() const noexcept;
-    // Where column dx, row dy of a window lies, relative to the window's place.
-    [[nodiscard]] std::int32_t place(std::int32_t dx, std::int32_t dy, bool split) const noexcept;
+    // Where the columns and rows of a window lie, relative to the window's place.
+    [[nodiscard]] Placement placement(bool split) const noexcept { return {stride_, split ? half_ : 0}; }
 
   private:
     void push_tilted(const std::uint8_t* pixels);

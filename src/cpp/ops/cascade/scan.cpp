@@ -1,11 +1,11 @@
 // The scan: levels from fine to coarse, each in strips of rows that fit into the second-level cache.
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
-#include "base/error.hpp"
 #include "ops/cascade/cascade.hpp"
+#include "ops/cascade/flatten.hpp"
 #include "ops/cascade/leaf.hpp"
+#include "ops/cascade/levels.hpp"
 #include "ops/cascade/pyramid.hpp"
 
 namespace fk::cascade {
@@ -14,113 +14,7 @@ namespace {
 constexpr std::int32_t strip_rows = 32; // pixel rows of windows at a time
 constexpr std::int32_t lane_padding = 16;
 
-std::int32_t rounded(double v) { return static_cast<std::int32_t>(std::lrint(v)); }
 std::size_t up(std::int32_t n) { return static_cast<std::size_t>(n); }
-
-struct Level {
-    std::int32_t index, width, height, step, columns, bottom; // window rows: 0, step, ... below bottom
-    float scale;
-};
-
-// The rows that are scanned come in as many stripes as the finest level has columns / 32; with a step of two an
-// odd last row is left out when the stripes divide the rows evenly. Kept, because the boxes depend on it.
-Level level_of(const Cascade& c, const Params& p, const Image& image, const std::vector<float>& all, std::size_t i) {
-    const auto level = [&](std::size_t k) {
-        const float s = all[k];
-        Level l{};
-        l.index = static_cast<std::int32_t>(k);
-        l.scale = s;
-        l.width = rounded(static_cast<double>(static_cast<float>(image.width) / s));
-        l.height = rounded(static_cast<double>(static_cast<float>(image.height) / s));
-        l.step = p.step > 0 ? p.step : (s >= 2.0F ? 1 : 2);
-        return l;
-    };
-    Level l = level(i);
-    const std::int32_t across = std::max(l.width + 1 - c.window_width, 0), down = std::max(l.height + 1 - c.window_height, 0);
-    const std::int32_t stripes = (std::max(level(0).width + 1 - c.window_width, 0) + 31) / 32;
-    l.columns = (across + l.step - 1) / l.step;
-    l.bottom = 0;
-    if (stripes > 0) {
-        l.bottom = std::min(stripes * std::max((down / l.step + stripes - 1) / stripes, 1) * l.step, down);
-    }
-    return l;
-}
-
-// The cascade with corner places for one layout of the strip.
-struct Flat {
-    std::vector<FlatNode> nodes;
-    std::vector<FlatTree> trees;
-    std::vector<FlatStage> stages;
-    Program program{};
-};
-
-void place_rect(const StripBuffer& b, const Rect& r, bool tilted, bool split, std::int32_t* corners) {
-    const std::int32_t x = r.x, y = r.y, w = r.width, h = r.height;
-    const std::int32_t at[4][2] = {{x, y},
-                                   {tilted ? x - h : x + w, tilted ? y + h : y},
-                                   {tilted ? x + w : x, tilted ? y + w : y + h},
-                                   {tilted ? x + w - h : x + w, tilted ? y + w + h : y + h}};
-    for (int i = 0; i < 4; ++i) {
-        corners[i] = b.place(at[i][0], at[i][1], split);
-    }
-}
-
-FlatNode flat_node(const Cascade& c, const Node& n, const Tree& t, const StripBuffer& b, bool split) {
-    const Feature& f = c.features[up(n.feature)];
-    FlatNode out{};
-    out.threshold = n.threshold;
-    out.table = n.table;
-    out.left = n.left;
-    out.right = n.right;
-    out.tilted = f.tilted;
-    if (t.node_count == 1 && c.kind == FeatureKind::haar) {
-        out.left_value = c.leaves[up(t.first_leaf - n.left)];
-        out.right_value = c.leaves[up(t.first_leaf - n.right)];
-    }
-    if (c.kind == FeatureKind::lbp) {
-        const Rect& r = f.rects[0];
-        for (std::int32_t i = 0; i < 16; ++i) {
-            out.corners[i] = b.place(r.x + (i % 4) * r.width, r.y + (i / 4) * r.height, split);
-        }
-        return out;
-    }
-    out.rects = (f.weights[2] != 0.0F) ? 3 : 2;
-    for (int r = 0; r < out.rects; ++r) {
-        out.weights[r] = f.weights[r];
-        if (r == 0 || f.weights[r] != 0.0F) {
-            place_rect(b, f.rects[r], f.tilted != 0, split, out.corners + 4 * r);
-        }
-    }
-    return out;
-}
-
-Flat flatten(const Cascade& c, const StripBuffer& b, bool split) {
-    Flat f;
-    f.nodes.reserve(c.nodes.size());
-    for (const Tree& t : c.trees) {
-        f.trees.push_back({static_cast<std::int32_t>(f.nodes.size()), t.node_count, t.first_leaf});
-        for (std::int32_t i = 0; i < t.node_count; ++i) {
-            f.nodes.push_back(flat_node(c, c.nodes[up(t.first_node + i)], t, b, split));
-        }
-    }
-    for (const Stage& s : c.stages) {
-        f.stages.push_back({s.first_tree, s.tree_count, s.threshold});
-    }
-    const Rect norm{1, 1, c.window_width - 2, c.window_height - 2};
-    Program& p = f.program;
-    p.lbp = c.kind == FeatureKind::lbp ? 1 : 0;
-    p.stumps = c.all_stumps() ? 1 : 0;
-    p.cumulative = c.cumulative ? 1 : 0;
-    p.stage_count = static_cast<std::int32_t>(f.stages.size());
-    p.stages = f.stages.data();
-    p.trees = f.trees.data();
-    p.nodes = f.nodes.data();
-    p.leaves = c.leaves.data();
-    p.tables = c.tables.data();
-    p.area = static_cast<double>(norm.width) * norm.height;
-    place_rect(b, norm, false, split, p.norm);
-    return f;
-}
 
 struct Lists {
     std::vector<std::int32_t> offset, stage;
@@ -165,16 +59,7 @@ void report(const Cascade& c, const Level& l, std::int32_t top, std::int32_t str
     const std::size_t first = hits.size();
     for (std::int32_t i = 0; i < count; ++i) {
         const std::int32_t row = work.offset[up(i)] / (stride * l.step), column = work.offset[up(i)] % (stride * l.step);
-        Hit h;
-        h.level = l.index;
-        h.level_x = column * l.step;
-        h.level_y = top + row * l.step;
-        h.vote = work.vote[up(i)];
-        h.box = {rounded(static_cast<double>(static_cast<float>(h.level_x) * l.scale)),
-                 rounded(static_cast<double>(static_cast<float>(h.level_y) * l.scale)),
-                 rounded(static_cast<double>(static_cast<float>(c.window_width) * l.scale)),
-                 rounded(static_cast<double>(static_cast<float>(c.window_height) * l.scale))};
-        hits.push_back(h);
+        hits.push_back(hit_at(c, l, column * l.step, top + row * l.step, work.vote[up(i)]));
     }
     std::sort(hits.begin() + static_cast<std::ptrdiff_t>(first), hits.end(),
               [](const Hit& a, const Hit& b) { return a.level_y != b.level_y ? a.level_y < b.level_y : a.level_x < b.level_x; });
@@ -207,58 +92,18 @@ void scan_level(const Cascade& c, const Level& l, const Image& image, const Leav
 
 } // namespace
 
-std::vector<float> scales(const Cascade& c, const Params& p, std::int32_t width, std::int32_t height) {
-    if (!(p.scale_factor > 1.0)) {
-        throw ValueError("scale_factor is " + std::to_string(p.scale_factor) + "; it must be greater than 1");
-    }
-    const std::int32_t max_width = (p.max_width == 0 || p.max_height == 0) ? width : p.max_width;
-    const std::int32_t max_height = (p.max_width == 0 || p.max_height == 0) ? height : p.max_height;
-    std::vector<float> all, wanted;
-    double factor = 1.0;
-    while (rounded(c.window_width * factor) <= width && rounded(c.window_height * factor) <= height) {
-        all.push_back(static_cast<float>(factor));
-        factor *= p.scale_factor;
-    }
-    std::int64_t nearest = -1;
-    float best = 1.0F;
-    for (const float s : all) {
-        const std::int32_t w = rounded(static_cast<double>(static_cast<float>(c.window_width) * s));
-        const std::int32_t h = rounded(static_cast<double>(static_cast<float>(c.window_height) * s));
-        const std::int64_t dx = p.min_width - w, dy = p.min_height - h, distance = dx * dx + dy * dy;
-        if (nearest < 0 || distance < nearest) {
-            nearest = distance;
-            best = s;
-        }
-    }
-    for (const float s : all) {
-        const std::int32_t w = rounded(static_cast<double>(static_cast<float>(c.window_width) * s));
-        const std::int32_t h = rounded(static_cast<double>(static_cast<float>(c.window_height) * s));
-        if (w > max_width || h > max_height) {
-            break;
-        }
-        if (w >= p.min_width && h >= p.min_height) {
-            wanted.push_back(s);
-        }
-    }
-    if (wanted.empty() && !all.empty()) {
-        wanted.push_back(best);
-    }
-    return wanted;
-}
-
 std::vector<Hit> scan(const Cascade& c, const Params& p, const Image& image, const Leaves& k) {
     std::vector<Hit> hits;
-    const std::vector<float> all = scales(c, p, image.width, image.height);
+    const std::vector<Level> all = levels(c, p, image.width, image.height);
     if (all.empty()) {
         return hits;
     }
-    const Level finest = level_of(c, p, image, all, 0);
-    StripBuffer buffer(finest.width, strip_rows + c.window_height + 1, c.kind == FeatureKind::haar, c.any_tilted());
-    const std::size_t windows = up(finest.width + lane_padding) * up(strip_rows) + up(lane_padding);
+    const std::int32_t widest = all.front().width;
+    StripBuffer buffer(widest, strip_rows + c.window_height + 1, c.kind == FeatureKind::haar, c.any_tilted());
+    const std::size_t windows = up(widest + lane_padding) * up(strip_rows) + up(lane_padding);
     Lists found(windows), work(windows);
-    const Flat split = flatten(c, buffer, true), natural = flatten(c, buffer, false);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const Level l = level_of(c, p, image, all, i);
+    const Flat split = flatten(c, buffer.placement(true)), natural = flatten(c, buffer.placement(false));
+    for (const Level& l : all) {
         scan_level(c, l, image, k, l.step == 2 ? split : natural, buffer, found, work, hits);
     }
     return hits;

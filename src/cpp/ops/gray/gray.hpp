@@ -16,15 +16,14 @@ struct Params {
     std::array<std::int64_t, 3> x{}; // height, width, channels
 };
 
-struct Shape {
-    std::int64_t height, width;
-    int channels;
-};
+using Shape = fk_gray_shape;
 
 using KernelRow = Row<Shape, GrayKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row of a device's list that serves a shape; throws ValueError where none does.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "fk_gray.h"
+
 namespace fk {
 
 struct GrayLeaf {
@@ -14,7 +16,7 @@ struct GrayLeaf {
 
 using GrayKernel = void (*)(const GrayLeaf&);
 
-// Weights of ITU-R BT.601 (0.299, 0.587, 0.114) in units of 2^-16; they sum to 65536, so white stays 255.
-enum { gray_red = 19595, gray_green = 38470, gray_blue = 7471, gray_half = 32768, gray_bits = 16 };
+enum { gray_red = FK_GRAY_RED, gray_green = FK_GRAY_GREEN, gray_blue = FK_GRAY_BLUE, gray_half = FK_GRAY_HALF };
+enum { gray_bits = FK_GRAY_BITS };
 
 } // namespace fk

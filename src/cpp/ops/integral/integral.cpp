@@ -27,6 +27,15 @@ constexpr std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("integral", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/integral/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("integral", device_rows);
+
 // T(y, x) = T(y-1, x-1) + T(y-1, x+1) - T(y-2, x) + p(y-1, x-1) + p(y-2, x-1); beyond the right edge T(y-1, x+1) has
 // only what T(y-2, x) has.
 void tilted_sum(const Shape& s, const std::uint8_t* pixels, std::int64_t stride_bytes, std::int32_t* out) {
@@ -56,15 +65,19 @@ Shape infer(const Params& p) {
             " pixels; their sum may reach 255 * height * width, which fits into an int32 up to ", most, " pixels");
     return {.height = static_cast<std::int32_t>(p.height),
             .width = static_cast<std::int32_t>(p.width),
-            .squared = p.squared,
-            .tilted = p.tilted};
+            .squared = p.squared ? 1 : 0,
+            .tilted = p.tilted ? 1 : 0};
 }
 
 Cost cost(const Shape& s) {
     const double pixels = double(s.height) * s.width;
-    return {.flops = pixels * (2 + (s.squared ? 3 : 0) + (s.tilted ? 4 : 0)),
+    return {.flops = pixels * (2 + (s.squared != 0 ? 3 : 0) + (s.tilted != 0 ? 4 : 0)),
             .bytes_read = pixels,
-            .bytes_written = pixels * (4 + (s.squared ? 8 : 0) + (s.tilted ? 4 : 0))};
+            .bytes_written = pixels * (4 + (s.squared != 0 ? 8 : 0) + (s.tilted != 0 ? 4 : 0))};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("integral", device_rows, shape, target);
 }
 
 void run(const Shape& s, const std::uint8_t* pixels, std::int64_t stride_bytes, std::int32_t* sum, std::int64_t* square,

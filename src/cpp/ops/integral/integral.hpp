@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "fk_integral.h"
 #include "ops/op.hpp"
 
 namespace fk::integral {
@@ -21,14 +22,13 @@ struct Params {
     bool squared = false, tilted = false;
 };
 
-struct Shape {
-    std::int32_t height = 0, width = 0;
-    bool squared = false, tilted = false;
-};
+using Shape = fk_integral_shape;
 
 // Judges the sizes: 255 * height * width must fit into an int32.
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row of a device's list that serves a shape; throws ValueError where none does.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 // Writes (height + 1) x (width + 1) values to each of the images that are not null; allocates only for the tilted one.
 void run(const Shape& shape, const std::uint8_t* pixels, std::int64_t stride_bytes, std::int32_t* sum, std::int64_t* square,

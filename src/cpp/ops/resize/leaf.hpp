@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "fk_resize.h"
+
 namespace fk {
 
 // Taps of an output along one axis: source pixels first, first + 1, ..., first + count - 1 with weights
@@ -29,7 +31,6 @@ struct ResizeLeaf {
 
 using ResizeKernel = void (*)(const ResizeLeaf&);
 
-// A horizontal sum of more taps than this is a sum of partial sums: its error grows with the count / 64 instead.
-enum { resize_partial = 64 };
+enum { resize_partial = FK_RESIZE_PARTIAL };
 
 } // namespace fk

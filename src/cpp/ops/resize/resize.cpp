@@ -18,12 +18,25 @@ namespace fk {
 namespace resize {
 
 namespace {
+
+// Where many columns become one, neighbours on a device should read neighbouring pixels: down the columns first.
+bool many_to_one(const Shape& s) { return s.method == FK_RESIZE_AREA && s.iw >= 4 * std::int64_t(s.ow); }
+
 const std::array rows = std::to_array<KernelRow>({
 #define FK_KERNEL(isa, name, function, eligible, block) {Isa::isa, name, &isa::function, &eligible, block},
 #include "ops/resize/kernels.inc"
 #undef FK_KERNEL
 });
 const Registration registration = register_rows("resize", rows);
+
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/resize/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("resize", device_rows);
 
 // Sums of a piece: half of a first-level cache of 32 KiB.
 constexpr std::int64_t strip_elements = 4096;
@@ -43,16 +56,16 @@ Shape infer(const Params& p) {
             .channels = static_cast<int>(channels),
             .oh = static_cast<int>(p.height),
             .ow = static_cast<int>(p.width),
-            .method = p.method,
-            .is_float = p.is_float};
+            .method = static_cast<int>(p.method),
+            .is_float = p.is_float ? 1 : 0};
 }
 
 Cost cost(const Shape& s) {
-    const double size = s.is_float ? 4 : 1;
+    const double size = s.is_float != 0 ? 4 : 1;
     const double in = double(s.ih) * s.iw * s.channels;
     const double out = double(s.oh) * s.ow * s.channels;
-    const double rows_read = s.method == Method::area ? std::max(s.ih, s.oh) : 2.0 * s.oh;
-    const double columns_read = s.method == Method::area ? std::max(s.iw, s.ow) : 2.0 * s.ow;
+    const double rows_read = s.method == FK_RESIZE_AREA ? std::max(s.ih, s.oh) : 2.0 * s.oh;
+    const double columns_read = s.method == FK_RESIZE_AREA ? std::max(s.iw, s.ow) : 2.0 * s.ow;
     return {
         .flops = 2 * s.channels * (rows_read * s.iw + s.oh * columns_read), .bytes_read = size * in, .bytes_written = size * out};
 }
@@ -93,9 +106,14 @@ Taps::Taps(Method method, std::int64_t in, std::int64_t out, int channels)
     }
 }
 
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("resize", device_rows, shape, target);
+}
+
 Plan::Plan(const Shape& shape, int threads)
-    : shape_(shape), row_(&choose_row("resize", rows, shape)), threads_(threads), rows_(shape.method, shape.ih, shape.oh, 1),
-      columns_(shape.method, shape.iw, shape.ow, shape.channels) {
+    : shape_(shape), row_(&choose_row("resize", rows, shape)), threads_(threads),
+      rows_(static_cast<Method>(shape.method), shape.ih, shape.oh, 1),
+      columns_(static_cast<Method>(shape.method), shape.iw, shape.ow, shape.channels) {
     divide_work();
 }
 
@@ -128,7 +146,7 @@ template <class T> void Plan::run(const View<const T>& x, T* y, Scratch& scratch
                 const std::int32_t origin = columns_.first[from];
                 const std::int64_t span = columns_.first[to - c] - origin + columns_.count[to - c] * c;
                 row_->function(ResizeLeaf{.x = x.data + rows_.first[i] * x.strides[0] + origin / c * x.strides[1],
-                                          .is_float = s.is_float ? 1 : 0,
+                                          .is_float = s.is_float,
                                           .channels = s.channels,
                                           .x_row = x.strides[0],
                                           .x_pixel = x.strides[1],

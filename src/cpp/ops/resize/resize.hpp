@@ -18,7 +18,7 @@
 
 namespace fk::resize {
 
-enum class Method { area, bilinear };
+enum class Method { area = FK_RESIZE_AREA, bilinear = FK_RESIZE_BILINEAR };
 // Throws ValueError that lists the known names.
 Method method_from_name(const std::string& name);
 
@@ -29,17 +29,14 @@ struct Params {
     bool is_float = false;
 };
 
-struct Shape {
-    int ih, iw, channels;
-    int oh, ow;
-    Method method;
-    bool is_float;
-};
+using Shape = fk_resize_shape;
 
 using KernelRow = Row<Shape, ResizeKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row of a device's list that serves a shape; throws ValueError where none does.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 // Taps of every output along one axis (see leaf.hpp), `channels` equal entries for each.
 struct Taps {

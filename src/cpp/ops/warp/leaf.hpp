@@ -3,16 +3,13 @@
 
 #include <stdint.h>
 
+#include "fk_warp.h"
+
 namespace fk {
 
-enum { warp_outputs = 64 };
+enum { warp_outputs = FK_WARP_RUN };
 
-// Where the first output of the run samples the source: an integer part and the rest, so that float32 steps from
-// there stay exact enough at any position in a large picture.
-struct WarpOrigin {
-    int32_t column, row;
-    float x, y;
-};
+using WarpOrigin = fk_warp_origin;
 
 struct WarpLeaf {
     const void* x;          // the channel's first element

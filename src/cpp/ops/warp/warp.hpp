@@ -8,6 +8,9 @@
 // float32 in the order that reference.cpp states; uint8 results are floor(v + 1/2).
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/scratch.hpp"
 #include "base/view.hpp"
 #include "ops/op.hpp"
@@ -15,7 +18,7 @@
 
 namespace fk::warp {
 
-enum class Border { constant, replicate };
+enum class Border { constant = FK_WARP_CONSTANT, replicate = FK_WARP_REPLICATE };
 // Throws ValueError that lists the known names.
 Border border_from_name(const std::string& name);
 
@@ -30,20 +33,19 @@ struct Params {
     bool is_float = false;
 };
 
-struct Shape {
-    int ih, iw, channels;
-    std::int64_t count;
-    int oh, ow;
-    Border border;
-    float fill;
-    bool antialias;
-    bool is_float;
-};
+using Shape = fk_warp_shape;
 
 using KernelRow = Row<Shape, WarpKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape); // of one sample an output
+// The row of a device's list that serves a shape; throws ValueError where none does.
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
+
+// For a device: what is to be known of each picture, and the number of origins of all.
+std::vector<fk_warp_view> views(const Shape& shape, const double* matrices, std::int64_t& origins);
+// The origins of all pictures, where the views say, for a device that cannot calculate them itself.
+void origins(const Shape& shape, const double* matrices, const std::vector<fk_warp_view>& views, WarpOrigin* to);
 
 class Plan {
   public:

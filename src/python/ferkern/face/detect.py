@@ -7,6 +7,7 @@ front of a small network: Li et al., "A convolutional neural network cascade for
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ferkern.face.verify import Verifier
 __all__ = ["Detections", "Detector"]
 
 Size = int | tuple[int, int]
+Hits = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
 
 _GROUP_EPSILON = 0.2
 _KNOWN_FLAGS = 1 | 2 | 4 | 8
@@ -57,7 +59,9 @@ class Detector:
     without Python's lock.
     """
 
-    def __init__(self, tables: cascade_xml.CascadeTables, verifier: Verifier | None, name: str) -> None:
+    def __init__(
+        self, tables: cascade_xml.CascadeTables, verifier: Verifier | None, name: str, device: str = "cpu"
+    ) -> None:
         try:
             self._cascade = _core.Cascade(
                 tables.kind == "lbp",
@@ -76,12 +80,18 @@ class Detector:
             )
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
+        self._scan: Callable[..., Hits] = self._cascade.scan
+        if device != "cpu":
+            from ferkern.opencl.ops.cascade import DeviceCascade
+
+            self._scan = DeviceCascade(self._cascade, device).scan
         self._verifier = verifier
         self.name = name
+        self.device = device
         self.window = tables.window
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str] = "frontal") -> Detector:
+    def load(cls, name_or_path: str | os.PathLike[str] = "frontal", *, device: str = "cpu") -> Detector:
         """Load a detector.
 
         Parameters
@@ -89,6 +99,9 @@ class Detector:
         name_or_path
             ``"frontal"``, the detector that comes with the package; the path of a ``.safetensors`` file of that kind;
             or the path of an XML file with a cascade in OpenCV's new or old form (Haar or LBP features).
+        device
+            Where the cascade scans: ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; a device gives the
+            same boxes to the last bit. The network behind ferkern's own cascade stays on the processor.
 
         Raises
         ------
@@ -96,16 +109,18 @@ class Detector:
             If there is neither a shipped detector nor a file of that name.
         ModelError
             If the file is damaged; the message names what is wrong.
+        ferkern.opencl.DeviceError
+            If the device is missing, or has no float64.
         """
         name = os.fspath(name_or_path)
         if Path(name).suffix.lower() == ".xml":
             if not Path(name).is_file():
                 raise ValueError(f"name_or_path: there is no file {name!r}")
-            return cls(cascade_xml.read(name), None, name)
+            return cls(cascade_xml.read(name), None, name, device)
         from ferkern.face.frontal import read
 
         tables, network, fusion = read(name)
-        return cls(tables, Verifier(network, fusion), name)
+        return cls(tables, Verifier(network, fusion), name, device)
 
     def detect(
         self,
@@ -157,10 +172,10 @@ class Detector:
         smallest, largest = _size(min_size, "min_size"), _size(max_size, "max_size")
         if self._verifier is None:
             factor, neighbors = scale_factor or _OPENCV_FACTOR, 3 if min_neighbors is None else min_neighbors
-            hits, votes = self._cascade.scan(gray, factor, smallest, largest, 0)
+            hits, votes = self._scan(gray, factor, smallest, largest, 0)
             return self._grouped(hits, votes, neighbors, np.shape(gray))
         smallest = (_SMALLEST, _SMALLEST) if min_size is None else smallest
-        hits, votes = self._cascade.scan(gray, scale_factor or _FACTOR, smallest, largest, 2)
+        hits, votes = self._scan(gray, scale_factor or _FACTOR, smallest, largest, 2)
         if _none_between(smallest, largest, np.shape(gray)):
             hits, votes = hits[:0], votes[:0]
         squares, scores = self._verifier.judge(gray, hits, votes, min_neighbors or 1, threshold)

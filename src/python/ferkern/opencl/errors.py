@@ -6,7 +6,9 @@ from typing import Literal
 
 __all__ = ["Cause", "DeviceError"]
 
-Cause = Literal["host", "loader", "platform", "device", "selection", "source", "build", "limit", "lost", "fork"]
+Cause = Literal[
+    "host", "loader", "platform", "device", "selection", "source", "build", "limit", "feature", "lost", "fork"
+]
 
 
 class DeviceError(RuntimeError):
@@ -18,8 +20,8 @@ class DeviceError(RuntimeError):
         ``"host"``: pyopencl is not installed. ``"loader"``: no OpenCL loader library. ``"platform"``: no driver.
         ``"device"``: a driver without devices. ``"selection"``: the named device is not among those found.
         ``"source"``: the kernels' source is missing. ``"build"``: the driver does not compile a kernel.
-        ``"limit"``: a device's memory is too small. ``"lost"``: a command failed on the device. ``"fork"``: OpenCL was
-        started before this process was forked.
+        ``"limit"``: a device's memory is too small. ``"feature"``: it lacks what a kernel needs. ``"lost"``: a command
+        failed on the device. ``"fork"``: OpenCL was started before this process was forked.
     remedy
         What to do about it.
     """
