@@ -1,13 +1,15 @@
 /* Depthwise-separable convolution; the formula stands in src/cpp/ops/separable/separable.hpp. Arrays are dense NCHW.
  *
- * separable_fused  a group computes a region of rows x columns pixels of an image for its filters. For `depth` channels at a time
- *                  it puts the result of the depthwise half into local memory, then every work item adds these channels to the
- *                  sums, in registers, of FK_TILE pixels times FK_LANES filters. What lies between the halves is never written
- *                  to global memory; groups that share a region (where there are more filters than a group has) compute it anew.
+ * separable_fused  a group computes a region of rows x columns pixels of an image for some blocks of FK_LANES filters. It puts the
+ *                  depthwise half into local memory, `depth` channels at a time, and adds these to the sums, in registers, of
+ *                  FK_TILE pixels times FK_LANES filters. What lies between the halves is never written to global memory;
+ *                  groups that share a region (where there are more filters than a group has) compute it anew.
  * separable_pack   lays out the pointwise weights so that they are read in order
  *
- * Build options: FK_LANES, FK_TILE, FK_ROWS; FK_INTERLEAVE 1: every work item of the group computes depthwise outputs, neighbours
- * next to each other, from the image as it stands (a GPU), 0: the first alone, in vectors over tiles (a CPU's group is a thread).
+ * Build options: FK_LANES, FK_TILE, FK_ROWS; FK_INTERLEAVE 1: for a GPU. Every work item has one tile of sums, which it keeps while
+ * the group passes through the channels, and takes depthwise outputs from the image as it stands, neighbours next to each other.
+ * 0: for a CPU. A group is one work item, which takes all channels at once, in vectors over a tile of the image, and then makes
+ * one tile of sums after the other.
  */
 #include "fk_depthwise_tile.h"
 #include "fk_separable.h"
@@ -54,9 +56,6 @@ void fk_depthwise_region(const fk_depthwise_shape s, const fk_region region, con
         between[(c - first) * pixels + pixel] = fk_activate(sum, s.activation, s.alpha);
     }
 #else
-    if (get_local_id(0) != 0 || get_local_id(1) != 0) {
-        return;
-    }
     const int reach_w = (s.kw - 1) * s.dilation_w + 1;
     const int width = FK_CEIL_DIV(region.columns, FK_LANES) * FK_LANES + (reach_w - 1) / s.stride_w;
     const int rows = (FK_CEIL_DIV(region.rows, FK_ROWS) * FK_ROWS - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
@@ -76,7 +75,11 @@ void fk_depthwise_region(const fk_depthwise_shape s, const fk_region region, con
                 fk_depthwise_rows(s, t, tile, i, j, region.top + i, region.left + j, x + c * plane, w + (size_t)c * window,
                                   bias != 0 ? bias[c] : 0.0f, sum);
                 const int lanes = min(FK_LANES, region.columns - j);
-                for (int r = 0; r < min(FK_ROWS, region.rows - i); ++r) {
+#pragma unroll
+                for (int r = 0; r < FK_ROWS; ++r) {
+                    if (i + r >= region.rows) {
+                        continue;
+                    }
                     __local float* to = between + (c - first) * pixels + (i + r) * region.columns + j;
                     const fk_vec done = fk_activate_vec(sum[r], s.activation, s.alpha);
                     if (lanes == FK_LANES) {
@@ -94,70 +97,99 @@ void fk_depthwise_region(const fk_depthwise_shape s, const fk_region region, con
 #endif
 }
 
-/* Regions are at most rows x columns pixels and have `tiles` (a multiple of the group's) work items along axis 0. */
+/* The region with that number, of regions of at most rows x columns pixels. */
+fk_region fk_region_of(const fk_separable_shape s, const int number, const int rows, const int columns) {
+    const int across = FK_CEIL_DIV(s.second.ow, columns);
+    const int top = number / across * rows;
+    const int left = number % across * columns;
+    const fk_region region = {top, left, min(rows, s.second.oh - top), min(columns, s.second.ow - left)};
+    return region;
+}
+
+/* Adds `channels` channels of a block's weights and of what lies between the halves to the sums of pixels at[]. */
+void fk_add_channels(__global const float* restrict packed, __local const float* restrict between, const int channels,
+                     const int pixels, const int* at, fk_vec* sum) {
+    for (int c = 0; c < channels; ++c) {
+        const fk_vec weight = FK_LOAD(packed + c * FK_LANES);
+#pragma unroll
+        for (int t = 0; t < FK_TILE; ++t) {
+            sum[t] = FK_FMA((fk_vec)(between[c * pixels + at[t]]), weight, sum[t]);
+        }
+    }
+}
+
+/* Stores the sums of pixels first, first + step, ... of a region of an image, of a block of filters. */
+void fk_store_sums(const fk_separable_shape s, const size_t image, const fk_region region, const int block, const int first,
+                   const int step, const fk_vec* sum, __global const float* residual, __global float* y) {
+    const size_t plane = (size_t)s.second.oh * s.second.ow;
+    const int lanes = min(FK_LANES, s.second.oc - block * FK_LANES);
+#pragma unroll
+    for (int t = 0; t < FK_TILE; ++t) {
+        const int pixel = first + t * step;
+        if (pixel < region.rows * region.columns) {
+            const int row = region.top + pixel / region.columns;
+            const int column = region.left + pixel % region.columns;
+            const size_t to = (image * s.second.oc + (size_t)block * FK_LANES) * plane + (size_t)row * s.second.ow + column;
+            fk_store_planes(sum[t], residual != 0 ? residual + to : 0, plane, lanes, s.second.activation, s.second.alpha, y + to);
+        }
+    }
+}
+
+/* A tile that reaches past the region reads its last pixel again and does not store it. */
+void fk_begin_sums(const int used, const int first, const int step, __global const float* restrict bias, int* at, fk_vec* sum) {
+#pragma unroll
+    for (int t = 0; t < FK_TILE; ++t) {
+        at[t] = min(first + t * step, used - 1);
+        sum[t] = FK_LOAD(bias);
+    }
+}
+
+/* Regions are of at most rows x columns pixels. FK_INTERLEAVE 1: `tiles` (a multiple of the group's) work items along axis 0
+ * share one, and a work item has one of the blocks of filters along axis 1; 0: a work item has a region and `blocks` of them. */
 __kernel __attribute__((vec_type_hint(fk_vec))) void
-separable_fused(const fk_separable_shape s, const int rows, const int columns, const int tiles, const int depth,
+separable_fused(const fk_separable_shape s, const int rows, const int columns, const int tiles, const int blocks, const int depth,
                 __global const float* restrict x, __global const float* restrict w_dw, __global const float* restrict b_dw,
                 __global const float* restrict packed, __global const float* restrict residual, __global float* restrict y,
                 __local float* restrict between, __local float* restrict tile) {
-    const int oh = s.second.oh;
-    const int ow = s.second.ow;
-    const int across = FK_CEIL_DIV(ow, columns);
-    const int number = (int)get_global_id(0) / tiles;
-    const int top = number / across * rows;
-    const int left = number % across * columns;
-    const fk_region region = {top, left, min(rows, oh - top), min(columns, ow - left)};
-    const int used = region.rows * region.columns;
     const size_t image = get_global_id(2);
-    const int block = (int)get_global_id(1);
     const int pixels = rows * columns;
     const int ic = s.second.ic;
-    const bool exists = block * FK_LANES < s.second.oc;
-#if FK_INTERLEAVE
-    const int mine = (int)get_global_id(0) % tiles;
-    const int step = tiles;
-#else
-    const int mine = (int)get_global_id(0) % tiles * FK_TILE;
-    const int step = 1;
-#endif
-    const bool works = exists && mine < used;
-    packed += exists ? (size_t)block * (1 + ic) * FK_LANES : 0;
-    x += image * s.first.c * s.first.ih * s.first.iw;
-
-    /* A tile that reaches past the region reads its last pixel again and does not store it. */
+    const int all = FK_CEIL_DIV(s.second.oc, FK_LANES);
     int at[FK_TILE];
     fk_vec sum[FK_TILE];
-#pragma unroll
-    for (int t = 0; t < FK_TILE; ++t) {
-        at[t] = min(mine + t * step, used - 1);
-        sum[t] = FK_LOAD(packed);
-    }
-    packed += FK_LANES;
+    x += image * s.first.c * s.first.ih * s.first.iw;
+#if FK_INTERLEAVE
+    const fk_region region = fk_region_of(s, (int)get_global_id(0) / tiles, rows, columns);
+    const int used = region.rows * region.columns;
+    const int block = (int)get_global_id(1);
+    const int mine = (int)get_global_id(0) % tiles;
+    const bool works = block < all && mine < used;
+    packed += (size_t)min(block, all - 1) * (1 + ic) * FK_LANES;
+    fk_begin_sums(used, mine, tiles, packed, at, sum);
     for (int first = 0; first < ic; first += depth) {
         const int channels = min(depth, ic - first);
         fk_depthwise_region(s.first, region, first, channels, pixels, x, w_dw, b_dw, between, tile);
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int c = 0; works && c < channels; ++c, packed += FK_LANES) {
-            const fk_vec weight = FK_LOAD(packed);
-#pragma unroll
-            for (int t = 0; t < FK_TILE; ++t) {
-                sum[t] = FK_FMA((fk_vec)(between[c * pixels + at[t]]), weight, sum[t]);
-            }
+        if (works) {
+            fk_add_channels(packed + (1 + first) * FK_LANES, between, channels, pixels, at, sum);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    if (!works) {
-        return;
+    if (works) {
+        fk_store_sums(s, image, region, block, mine, tiles, sum, residual, y);
     }
-    const size_t plane = (size_t)oh * ow;
-    const size_t base = (image * s.second.oc + (size_t)block * FK_LANES) * plane;
-    const int lanes = min(FK_LANES, s.second.oc - block * FK_LANES);
-#pragma unroll
-    for (int t = 0; t < FK_TILE; ++t) {
-        const int pixel = mine + t * step;
-        if (pixel < used) {
-            const size_t to = base + (size_t)(top + pixel / region.columns) * ow + left + pixel % region.columns;
-            fk_store_planes(sum[t], residual != 0 ? residual + to : 0, plane, lanes, s.second.activation, s.second.alpha, y + to);
+#else
+    const fk_region region = fk_region_of(s, (int)get_global_id(0), rows, columns);
+    const int used = region.rows * region.columns;
+    const int begin = (int)get_global_id(1) * blocks;
+    fk_depthwise_region(s.first, region, 0, ic, pixels, x, w_dw, b_dw, between, tile);
+    for (int block = begin; block < min(begin + blocks, all); ++block) {
+        __global const float* weights = packed + (size_t)block * (1 + ic) * FK_LANES;
+        for (int first = 0; first < used; first += FK_TILE) {
+            fk_begin_sums(used, first, 1, weights, at, sum);
+            fk_add_channels(weights + FK_LANES, between, ic, pixels, at, sum);
+            fk_store_sums(s, image, region, block, first, 1, sum, residual, y);
         }
     }
+#endif
 }

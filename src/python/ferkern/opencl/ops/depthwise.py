@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ferkern import _core
 from ferkern.opencl.device import Device, find
 from ferkern.opencl.ops.layer import Float32, call
@@ -74,7 +76,7 @@ class DirectPlan:
         assert self._weights is not None, "load() comes before run()"
         s, tuning = with_images(self._shape, images), self._tuning
         size = tuning.items(int(s["oh"]), int(s["ow"]), images * int(s["oc"]))
-        arguments = s, inputs[0], *self._weights, residual, y, self._tile
+        arguments = s, np.int32(tuning.columns), inputs[0], *self._weights, residual, y, self._tile
         self._program.launch("depthwise_direct", size, tuning.group, *arguments)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from ferkern import _core
 from ferkern.opencl.device import Device, find
 from ferkern.opencl.ops.layer import Float32, call
@@ -72,7 +74,7 @@ class DirectPlan:
         assert residual is None, "pooling adds nothing"
         s, tuning = with_images(self._shape, images), self._tuning
         size = tuning.items(int(s["oh"]), int(s["ow"]), images * int(s["c"]))
-        self._program.launch("pool_direct", size, tuning.group, s, inputs[0], y, self._tile)
+        self._program.launch("pool_direct", size, tuning.group, s, np.int32(tuning.columns), inputs[0], y, self._tile)
 
 
 # A kernel of the list in src/cpp/ops/pool/kernels.inc, by its function → how it is run.

@@ -25,15 +25,15 @@ class Tuning:
     """What the fused kernel is built and launched with."""
 
     lanes: int
-    """Filters of a work item: FK_LANES."""
+    """Filters of a work item at a time: FK_LANES."""
     tile: int
-    """Pixels of a work item: FK_TILE."""
+    """Pixels of a work item at a time: FK_TILE."""
     interleave: bool
-    """All work items of a group compute the depthwise half: FK_INTERLEAVE."""
-    tiles: int
-    """Work items that share a region's pixels, a power of two."""
+    """Work items of a group share a region, each with a tile of sums of its own: FK_INTERLEAVE."""
+    group: tuple[int, int]
+    """Work items of a group: over a region's pixels, over blocks of filters; powers of two."""
     blocks: int
-    """Work items that share the filters, a power of two."""
+    """Blocks of filters of a work item."""
     rows: int
     """Height of a region."""
     columns: int
@@ -78,32 +78,84 @@ def depthwise_separable(
 
 def tuning(info: DeviceInfo, shape: Shape) -> Tuning:
     """The parameters for a device and a shape."""
-    first, second = shape["first"], shape["second"]
-    oh, ow, oc, n = (int(second[name]) for name in ("oh", "ow", "oc", "n"))
-    cpu = info.kind == "cpu"
-    # A CPU: 14 vectors of 8 sums, and 36 KiB of a cache. A GPU: 64 pixels times 64 filters a group, 16 KiB.
-    lanes, tile, tiles, blocks, budget = (8, 14, 4, 32, 36 * 1024) if cpu else (4, 4, 16, 16, 16 * 1024)
-    columns = -(-ow // -(-ow // (tiles * tile)))
-    rows = min(oh, tiles * tile // columns)
-    tile_bytes = _tile_bytes(first, rows, columns, lanes)
-    interleave = not cpu or tile_bytes + budget > info.local_bytes
-    regions = n * -(-oh // rows) * -(-ow // columns)
-    wanted = -(-oc // lanes)
-    # Fewer filters a group where there would be too few groups for all compute units, though those that share a region
-    # all compute its depthwise half. Two sizes only: a driver may compile a kernel again for every size of group.
-    if wanted <= 4 or regions * -(-wanted // blocks) < info.compute_units * (2 if cpu else 1):
-        blocks = 4
+    plain = _on_cpu(info, shape) if info.kind == "cpu" else None
+    return plain or _on_gpu(shape)
+
+
+def _on_cpu(info: DeviceInfo, shape: Shape) -> Tuning | None:
+    """All channels of a region at once, 14 vectors of 8 sums; None where local memory is too small for that."""
+    lanes, tile = 8, 14
+    ic, oc, n = (int(shape["second"][name]) for name in ("ic", "oc", "n"))
+    pixels = min(8 * tile, (min(info.local_bytes, 256 * 1024) - 32 * 1024) // (4 * ic))
+    if pixels < tile:
+        return None
+    filters = -(-oc // lanes)
+    rows, columns, shares = _region(shape, pixels, lanes, tile, filters, n, info.compute_units)
+    tile_bytes = _tile_bytes(shape["first"], rows, columns, lanes)
+    if tile_bytes + 4 * ic * rows * columns > info.local_bytes:
+        return None
     return Tuning(
         lanes=lanes,
         tile=tile,
-        interleave=interleave,
-        tiles=tiles,
-        blocks=blocks,
+        interleave=False,
+        group=(1, 1),
+        blocks=-(-filters // shares),
         rows=rows,
         columns=columns,
-        depth=max(1, min(int(second["ic"]), budget // (4 * rows * columns))),
-        tile_bytes=4 if interleave else tile_bytes,
+        depth=ic,
+        tile_bytes=tile_bytes,
     )
+
+
+def _on_gpu(shape: Shape) -> Tuning:
+    """64 pixels times 64 filters a group, 16 KiB between the halves."""
+    second = shape["second"]
+    oh, ow = int(second["oh"]), int(second["ow"])
+    tiles, tile = 16, 4
+    columns = -(-ow // -(-ow // (tiles * tile)))
+    rows = min(oh, tiles * tile // columns)
+    return Tuning(
+        lanes=4,
+        tile=tile,
+        interleave=True,
+        group=(tiles, 16),
+        blocks=1,
+        rows=rows,
+        columns=columns,
+        depth=max(1, min(int(second["ic"]), 16 * 1024 // (4 * rows * columns))),
+        tile_bytes=4,
+    )
+
+
+def _region(
+    shape: Shape, pixels: int, lanes: int, tile: int, filters: int, images: int, units: int
+) -> tuple[int, int, int]:
+    """Height and width of the regions of at most so many pixels that cost least, and how many parts share the filters.
+
+    Counted are multiply-adds of vectors: the depthwise half takes whole vectors of `lanes` and ROWS rows, some to copy
+    and to store beside its window, in every part; the pointwise half whole tiles. Parts are to occupy all units.
+    """
+    first, second = shape["first"], shape["second"]
+    oh, ow = int(second["oh"]), int(second["ow"])
+    window = int(first["kh"]) * int(first["kw"]) + 8
+
+    def cost(rows: int, columns: int) -> tuple[float, int, int, int]:
+        regions = images * -(-oh // rows) * -(-ow // columns)
+        depthwise = -(-rows // ROWS) * ROWS * -(-columns // lanes) * window
+        pointwise = -(-rows * columns // tile) * tile * filters
+        shares = 1 if regions >= units else min(-(-units // regions), max(1, filters // 4))
+        groups = regions * shares
+        rounds = -(-groups // units) * units / groups
+        return rounds * regions * (depthwise * shares + pointwise), rows, columns, shares
+
+    heights = [(rows, columns) for columns in range(1, min(ow, pixels) + 1) for rows in _heights(oh, pixels // columns)]
+    return min(cost(rows, columns) for rows, columns in heights)[1:]
+
+
+def _heights(oh: int, most: int) -> list[int]:
+    """Heights worth looking at: as few regions as can be, evenly, or whole steps of rows."""
+    most = min(most, oh)
+    return sorted({-(-oh // -(-oh // most)), max(1, most // ROWS * ROWS), most})
 
 
 def _tile_bytes(first: Shape, rows: int, columns: int, lanes: int) -> int:
@@ -148,10 +200,10 @@ class FusedPlan:
     def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._depthwise is not None, "load() comes before run()"
         t = self._tuning
-        size = self._regions * t.tiles, self._blocks, images
-        counts = (np.int32(n) for n in (t.rows, t.columns, t.tiles, t.depth))
+        size = self._regions * t.group[0], -(-self._blocks // t.blocks), images
+        counts = (np.int32(n) for n in (t.rows, t.columns, t.group[0], t.blocks, t.depth))
         arguments = inputs[0], *self._depthwise, self._packed, residual, y, *self._local
-        self._program.launch("separable_fused", size, (t.tiles, t.blocks, 1), self._shape, *counts, *arguments)
+        self._program.launch("separable_fused", size, (*t.group, 1), self._shape, *counts, *arguments)
 
 
 # A kernel of the list in src/cpp/ops/separable/kernels.inc, by its function → how it is run.

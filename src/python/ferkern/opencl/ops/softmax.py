@@ -31,7 +31,8 @@ class RowsPlan:
         self.sizes: dict[str, int] = {}
         self._shape = shape
         self._team = team_for(device.info, int(shape["size"])) if int(shape["inner"]) == 1 else Team(1, 64)
-        self._program = build(device, FILE, self._team.defines())
+        lanes = 8 if device.info.kind == "cpu" else 1
+        self._program = build(device, FILE, {"FK_LANES": lanes} | self._team.defines())
         self._shared = device.cl.LocalMemory(self._team.local_bytes)
 
     def load(self, weights: Mapping[str, Any]) -> None:

@@ -18,13 +18,15 @@ class WindowTuning:
     """What a kernel over windows is built and launched with."""
 
     lanes: int
-    """Outputs of a row that a work item computes: FK_LANES."""
+    """Outputs of a row that a work item computes at once: FK_LANES."""
     rows: int
     """Rows of outputs that a work item computes: FK_ROWS."""
     interleave: bool
     """Neighbouring work items copy neighbouring pixels: FK_INTERLEAVE."""
     group: tuple[int, int, int]
     """Work items of a group: along a row, over rows, over planes."""
+    columns: int
+    """Columns of outputs of a group."""
     tile_bytes: int
     """Local memory of a group."""
 
@@ -33,7 +35,7 @@ class WindowTuning:
 
     def items(self, rows: int, columns: int, planes: int) -> tuple[int, int, int]:
         """The ND-range for so many outputs."""
-        return -(-columns // self.lanes), -(-rows // self.rows), planes
+        return -(-columns // self.columns) * self.group[0], -(-rows // self.rows), planes
 
 
 def window_tuning(info: DeviceInfo, shape: Shape) -> WindowTuning:
@@ -45,24 +47,35 @@ def window_tuning(info: DeviceInfo, shape: Shape) -> WindowTuning:
     cpu = info.kind == "cpu"
     lanes, rows = (8, 4) if cpu else (1, 4)
 
-    def tile(group: tuple[int, int, int]) -> int:
-        high = (group[1] * rows - 1) * s["stride_h"] + reach_h
-        wide = group[0] * lanes + (reach_w - 1) // s["stride_w"]
-        return 4 * high * wide * s["stride_w"] * group[2]
+    def tile(high: int, columns: int, planes: int) -> int:
+        height = (high * rows - 1) * s["stride_h"] + reach_h
+        width = columns + (reach_w - 1) // s["stride_w"]
+        return 4 * height * width * s["stride_w"] * planes
 
-    across, down = -(-s["ow"] // lanes), -(-s["oh"] // rows)
     if cpu:
-        # A band of a plane. Few different groups: a driver may compile a kernel again for every size of group.
-        group = next(((side, 2 * side, 1) for side in (1, 2, 4) if across <= side), (16, 4, 1))
+        # Bands of whole rows. One size of group: a driver may compile a kernel again for every other one.
+        wide, high, planes, columns = 1, 4, 1, min(-(-s["ow"] // lanes) * lanes, 128)
     else:
         # At most 32 x 4 items; where planes are small several of them.
-        wide, high = min(_power(across), 32), min(_power(down), 4)
-        group = (wide, high, max(1, min(16, 128 // (wide * high))))
+        wide, high = min(_power(s["ow"]), 32), min(_power(-(-s["oh"] // rows)), 4)
+        planes, columns = max(1, min(16, 128 // (wide * high))), wide
     most = min(TILE_BYTES, info.local_bytes)
-    while tile(group) > most and max(group) > 1:
-        longest = max((2, 1, 0), key=lambda axis: group[axis])
-        group = tuple((n + 1) // 2 if axis == longest else n for axis, n in enumerate(group))  # type: ignore[assignment]
-    return WindowTuning(lanes=lanes, rows=rows, interleave=not cpu, group=group, tile_bytes=tile(group))
+    while tile(high, columns, planes) > most and max(high, planes, columns // lanes) > 1:
+        if planes > 1:
+            planes //= 2
+        elif columns > lanes and columns // lanes >= high:
+            columns = -(-columns // (2 * lanes)) * lanes
+            wide = columns if wide > 1 else 1
+        else:
+            high //= 2
+    return WindowTuning(
+        lanes=lanes,
+        rows=rows,
+        interleave=not cpu,
+        group=(wide, high, planes),
+        columns=columns,
+        tile_bytes=tile(high, columns, planes),
+    )
 
 
 def _power(n: int) -> int:
