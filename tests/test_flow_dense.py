@@ -185,47 +185,46 @@ HOLE = F.copy()
 HOLE[7, 9] = np.nan
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"prev": A.astype(np.float64)}, TypeError, r"prev must be uint8 or float32, is float64; pass prev.astype"),
-        ({"next": F}, TypeError, "same dtype, are uint8 and float32"),
-        ({"next": A[:-1]}, ValueError, r"same shape, are \[50, 60\] and \[49, 60\]"),
-        ({"prev": A[:0], "next": A[:0]}, ValueError, r"prev must hold at least one pixel, its shape is \[0, 60\]"),
-        ({"prev": A[None]}, ValueError, "prev must have 2 dimensions"),
-        ({"next": A[:, ::-1]}, ValueError, "next: pixels of a row must stand together, they are -1 elements apart"),
-        ({"prev": HOLE, "next": F}, ValueError, "prev must be finite and within 256 times white, which is 255"),
-        ({"prev": F, "next": F + 1e5}, ValueError, "next must be finite and within 256 times white"),
-        ({"preset": "slow"}, ValueError, "unknown preset 'slow'; known: ultrafast, fast, medium"),
-        ({"finest": 11}, ValueError, "finest must be from 0 to 10, is 11"),
-        ({"stride": 9}, ValueError, "stride must be from 1 to 8, is 9"),
-        ({"iterations": -1}, ValueError, "iterations must be from 0 to 1000, is -1"),
-        ({"refinements": 1001}, ValueError, "refinements must be from 0 to 1000, is 1001"),
-        ({"sweeps": 0}, ValueError, "sweeps must be from 1 to 100, is 0"),
-        ({"alpha": 0.0}, ValueError, "alpha must be above 0 and at most 1e6, is 0"),
-        ({"delta": np.nan}, ValueError, "delta must be from 0 and at most 1e6, is nan"),
-        ({"gamma": -1.0}, ValueError, "gamma must be from 0 and at most 1e6, is -1"),
-        ({"white": 0.0}, ValueError, "white must be finite and above 0, is 0"),
-        ({"out": np.zeros((50, 60), np.float32)}, ValueError, "out must have 3 dimensions"),
-        ({"out": np.zeros((50, 61, 2), np.float32)}, ValueError, r"out has shape \[50, 61, 2\], axis 1 must be 60"),
-    ],
-    ids=lambda v: str(v)[:40].replace("\n", ""),
-)
+WRONG = [
+    ({"prev": A.astype(np.float64)}, TypeError, r"prev must be uint8 or float32, is float64; pass prev.astype"),
+    ({"next": F}, TypeError, "same dtype, are uint8 and float32"),
+    ({"next": A[:-1]}, ValueError, r"same shape, are \[50, 60\] and \[49, 60\]"),
+    ({"prev": A[:0], "next": A[:0]}, ValueError, r"prev must hold at least one pixel, its shape is \[0, 60\]"),
+    ({"prev": A[None]}, ValueError, "prev must have 2 dimensions"),
+    ({"next": A[:, ::-1]}, ValueError, "next: pixels of a row must stand together, they are -1 elements apart"),
+    ({"prev": HOLE, "next": F}, ValueError, "prev must be finite and within 256 times white, which is 255"),
+    ({"prev": F, "next": F + 1e5}, ValueError, "next must be finite and within 256 times white"),
+    ({"preset": "slow"}, ValueError, "unknown preset 'slow'; known: ultrafast, fast, medium"),
+    ({"finest": 11}, ValueError, "finest must be from 0 to 10, is 11"),
+    ({"stride": 9}, ValueError, "stride must be from 1 to 8, is 9"),
+    ({"iterations": -1}, ValueError, "iterations must be from 0 to 1000, is -1"),
+    ({"refinements": 1001}, ValueError, "refinements must be from 0 to 1000, is 1001"),
+    ({"sweeps": 0}, ValueError, "sweeps must be from 1 to 100, is 0"),
+    ({"alpha": 0.0}, ValueError, "alpha must be above 0 and at most 1e6, is 0"),
+    ({"delta": np.nan}, ValueError, "delta must be from 0 and at most 1e6, is nan"),
+    ({"gamma": -1.0}, ValueError, "gamma must be from 0 and at most 1e6, is -1"),
+    ({"white": 0.0}, ValueError, "white must be finite and above 0, is 0"),
+    ({"out": np.zeros((50, 60), np.float32)}, ValueError, "out must have 3 dimensions"),
+    ({"out": np.zeros((50, 61, 2), np.float32)}, ValueError, r"out has shape \[50, 61, 2\], axis 1 must be 60"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "match"), WRONG, ids=lambda v: str(v)[:40].replace("\n", ""))
 def test_wrong_input(change, error, match):
     call = {"prev": A, "next": A, **change}
     with pytest.raises(error, match=match):
         flow.dense(call.pop("prev"), call.pop("next"), **call)
 
 
-@pytest.mark.parametrize(
-    ("known", "error", "match"),
-    [
-        (np.zeros((50, 60, 3), np.float32), ValueError, r"flow must have the shape \[50, 60, 2\], has \[50, 60, 3\]"),
-        (np.zeros((50, 60, 2)), TypeError, "flow must be float32, is float64"),
-        (np.full((50, 60, 2), np.inf, np.float32), ValueError, "flow must be finite and within"),
-        (np.full((50, 60, 2), 1e9, np.float32), ValueError, "flow must be finite and within"),
-    ],
-)
+NO_FLOW = [
+    (np.zeros((50, 60, 3), np.float32), ValueError, r"flow must have the shape \[50, 60, 2\], has \[50, 60, 3\]"),
+    (np.zeros((50, 60, 2)), TypeError, "flow must be float32, is float64"),
+    (np.full((50, 60, 2), np.inf, np.float32), ValueError, "flow must be finite and within"),
+    (np.full((50, 60, 2), 1e9, np.float32), ValueError, "flow must be finite and within"),
+]
+
+
+@pytest.mark.parametrize(("known", "error", "match"), NO_FLOW)
 def test_refine_refuses_what_is_no_flow(known, error, match):
     with pytest.raises(error, match=match):
         flow.refine(A, A, known)

@@ -21,25 +21,7 @@ std::pair<int, int> pyramid_level(const py::array& shape, int level) {
     return {size.height, size.width};
 }
 
-template <class T> py::array dense(const GreyFrame& frame) {
-    py::array_t<T> pixels({frame.size[0], frame.size[1]});
-    View<const T> view{.data = static_cast<const T*>(frame.pixels), .rank = 2};
-    view.dims = {frame.size[0], frame.size[1]};
-    view.strides = {frame.row, frame.pixel};
-    T* to = pixels.mutable_data();
-    const py::gil_scoped_release released;
-    copy_dense(view, to);
-    return pixels;
-}
-
-// What is sent to a device: the frame itself where it is dense, else a copy.
-py::array dense_frame(const py::object& object, const char* name) {
-    const GreyFrame frame(object, name);
-    if ((frame.owner.flags() & py::array::c_style) != 0) {
-        return frame.owner;
-    }
-    return frame.is_float ? dense<float>(frame) : dense<std::uint8_t>(frame);
-}
+py::array dense_frame(const py::object& object, const char* name) { return GreyFrame(object, name).dense(); }
 
 // (shape, pts, guess), the points as they are sent.
 py::tuple flow_lk_shape(const py::array& prev, const py::array& next, const py::object& pts, const py::object& guess,

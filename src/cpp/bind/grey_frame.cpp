@@ -34,6 +34,24 @@ void GreyFrame::require_sound(const char* name, double white) const {
             name, " must be finite and within ", brightest, " times white, which is ", white);
 }
 
+template <class T> static py::array copied(const GreyFrame& frame) {
+    py::array_t<T> pixels({frame.size[0], frame.size[1]});
+    View<const T> view{.data = static_cast<const T*>(frame.pixels), .rank = 2};
+    view.dims = {frame.size[0], frame.size[1]};
+    view.strides = {frame.row, frame.pixel};
+    T* to = pixels.mutable_data();
+    const py::gil_scoped_release released;
+    copy_dense(view, to);
+    return pixels;
+}
+
+py::array GreyFrame::dense() const {
+    if ((owner.flags() & py::array::c_style) != 0) {
+        return owner;
+    }
+    return is_float ? copied<float>(*this) : copied<std::uint8_t>(*this);
+}
+
 bool within(const float* values, std::int64_t row, std::int64_t height, std::int64_t width, float most) {
     bool good = true;
     for (std::int64_t y = 0; y < height; ++y) {

@@ -9,6 +9,8 @@ struct GreyFrame {
     GreyFrame(const py::object& object, const char* name);
     // Throws where a float32 frame holds what is not finite or beyond 256 times `white`.
     void require_sound(const char* name, double white) const;
+    // What is sent to a device: the frame itself where it is dense, else a copy.
+    [[nodiscard]] py::array dense() const;
 
     py::array owner;
     const void* pixels = nullptr;

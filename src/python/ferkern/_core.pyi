@@ -410,6 +410,43 @@ def flow_warp(
     fill: float,
     out: npt.NDArray[_Pixel] | None = None,
 ) -> npt.NDArray[_Pixel]: ...
+def flow_dis_shape(
+    prev: npt.NDArray[np.uint8] | _Float32,
+    next: npt.NDArray[np.uint8] | _Float32,
+    finest: int,
+    stride: int,
+    iterations: int,
+    refinements: int,
+    sweeps: int,
+    alpha: float,
+    delta: float,
+    gamma: float,
+    white: float,
+    out: _Float32 | None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], _Float32]: ...
+def flow_refine_shape(
+    prev: npt.NDArray[np.uint8] | _Float32,
+    next: npt.NDArray[np.uint8] | _Float32,
+    flow: _Float32,
+    refinements: int,
+    sweeps: int,
+    alpha: float,
+    delta: float,
+    gamma: float,
+    white: float,
+    out: _Float32 | None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], _Float32, _Float32]: ...
+def flow_hs_shape(
+    prev: npt.NDArray[np.uint8] | _Float32,
+    next: npt.NDArray[np.uint8] | _Float32,
+    alpha: float,
+    iterations: int,
+    white: float,
+    out: _Float32 | None,
+) -> tuple[npt.NDArray[np.void], npt.NDArray[Any], npt.NDArray[Any], _Float32]: ...
+def flow_warp_shape(
+    image: npt.NDArray[_Pixel], flow: _Float32, border: str, fill: float, out: npt.NDArray[_Pixel] | None
+) -> tuple[npt.NDArray[np.void], npt.NDArray[_Pixel], _Float32, npt.NDArray[_Pixel]]: ...
 def flow_dense_cost(
     height: int, width: int, is_float: bool, finest: int, stride: int, iterations: int, refinements: int, sweeps: int
 ) -> tuple[float, float, float]: ...

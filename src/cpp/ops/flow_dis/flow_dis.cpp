@@ -28,6 +28,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("flow_dis", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/flow_dis/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("flow_dis", device_rows);
+
 constexpr std::int64_t largest_side = 1 << 15; // places in a plane are 32-bit numbers
 constexpr int most_halvings = 10;
 constexpr double evaluation_flops = 12; // of a pixel
@@ -125,7 +134,7 @@ Shape infer(const Params& p) {
     const int coarsest = std::clamp(static_cast<int>(levels), 0, most_halvings);
     return {.height = static_cast<int>(p.from[0]),
             .width = static_cast<int>(p.from[1]),
-            .is_float = p.from_float,
+            .is_float = p.from_float ? 1 : 0,
             .coarsest = coarsest,
             .finest = std::min(coarsest, static_cast<int>(p.finest)),
             .stride = static_cast<int>(p.stride),
@@ -136,7 +145,7 @@ Shape infer(const Params& p) {
 }
 
 Cost cost(const Shape& s) {
-    const double size = s.is_float ? 4 : 1, pixels = double(s.height) * s.width;
+    const double size = s.is_float != 0 ? 4 : 1, pixels = double(s.height) * s.width;
     Cost c{.flops = 0, .bytes_read = 2 * size * pixels, .bytes_written = 8 * pixels};
     for (int l = 1; l <= s.coarsest; ++l) {
         c.flops +=
@@ -151,6 +160,10 @@ Cost cost(const Shape& s) {
         c.flops += s.refinements * flow_refine::cost(level).flops;
     }
     return c;
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("flow_dis", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads) : shape_(shape), row_(&choose_row("flow_dis", rows, shape)), threads_(threads) {
@@ -178,7 +191,7 @@ void Plan::build(const Frame& from, const Frame& to, Work& work) const {
                 const std::vector<float*>& planes = which == 0 ? work.from : work.to;
                 float* plane = planes[static_cast<std::size_t>(l)];
                 const bool from_frame = l <= 1;
-                const bool is_float = !from_frame || shape_.is_float;
+                const bool is_float = !from_frame || shape_.is_float != 0;
                 const auto source = [&](int y) {
                     return from_frame
                                ? static_cast<const unsigned char*>(frame.pixels) + y * frame.row * (is_float ? 4 : 1)

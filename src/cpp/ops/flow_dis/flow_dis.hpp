@@ -20,6 +20,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_flow_dis.h"
 #include "ops/flow_dis/leaf.hpp"
 #include "ops/flow_refine/flow_refine.hpp"
 
@@ -34,18 +35,14 @@ struct Params {
     flow_refine::Params refine;
 };
 
-struct Shape {
-    int height, width;
-    bool is_float;
-    int coarsest, finest, stride, iterations, refinements;
-    float scale; // grey levels are brought to 0 .. 255
-    flow_refine::Shape refine;
-};
+using Shape = fk_flow_dis_shape;
 
 using KernelRow = Row<Shape, DisTable>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 struct Frame {
     const void* pixels;

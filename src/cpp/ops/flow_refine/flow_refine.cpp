@@ -25,6 +25,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("flow_refine", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/flow_refine/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("flow_refine", device_rows);
+
 // Of psi, pixels and shares of a grey level; and of the normalisation, grey levels a pixel. Kroeger et al. take 0.001 and 0.1; a
 // larger epsilon lets the few sweeps of a step get further.
 constexpr float epsilon = 0.01F;
@@ -93,6 +102,10 @@ Cost cost(const Shape& s) {
     return {.flops = pixels * (warp_flops + system_flops + sweep_flops * s.sweeps),
             .bytes_read = pixels * 4 * (4 + 4),
             .bytes_written = pixels * 4 * (2 + 2)};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("flow_refine", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads)

@@ -22,6 +22,7 @@
 #pragma once
 
 #include "base/scratch.hpp"
+#include "fk_flow_refine.h"
 #include "ops/flow_refine/leaf.hpp"
 #include "ops/op.hpp"
 
@@ -36,15 +37,14 @@ struct Params {
     double omega = 1.6;                       // of the over-relaxation
 };
 
-struct Shape {
-    int height, width, sweeps;
-    float alpha, delta, gamma, omega;
-};
+using Shape = fk_flow_refine_shape;
 
 using KernelRow = Row<Shape, RefineTable>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape); // of a step
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 struct Field {
     float *u, *v; // pixel (0, 0)

@@ -52,6 +52,7 @@ def dense(
     gamma: float = 10.0,
     white: float = 255.0,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """How every pixel of a frame moves to the next: dense inverse search with variational refinement.
 
@@ -78,6 +79,8 @@ def dense(
         The largest grey level of float32 frames: 1.0 for frames from 0 to 1. Frames of bytes have 255.
     out : float32 [H, W, 2], optional
         Where the flow is written.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device the arrays are copied there and back.
 
     Returns
     -------
@@ -91,6 +94,8 @@ def dense(
     ValueError
         The frames differ in size, have no pixels, pixels of a row that stand apart, or values that are not finite or
         beyond 256 times `white`; the preset is unknown; a number is outside its range.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -98,14 +103,13 @@ def dense(
     of `prev` minimises sum (d - mean d)^2, d(x) = next(x + u) - prev(x), by u <- u - H^-1 sum g (d - mean d) with
     H = sum g g^T, coarse to fine; a pixel moves as the mean of the patches on it, weighted by 1 / max(1, abs(d)); then
     `refine` on each level. Other than in the paper, levels are filtered by (1 4 6 4 1) / 16, patches do not look at
-    their neighbours' motions, and each refinement warps anew. The same bits for every number of threads.
+    their neighbours' motions, and each refinement warps anew. The same bits for every number of threads; on a device
+    sums are formed in another order, and where two steps of a patch are nearly as good, the other one may be taken.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
     known = PRESETS[preset]
-    return _core.flow_dense(
-        prev,
-        next,
+    settings = (
         known.finest if finest is None else finest,
         known.stride if stride is None else stride,
         known.iterations if iterations is None else iterations,
@@ -117,6 +121,11 @@ def dense(
         white,
         out,
     )
+    if device != "cpu":
+        from ferkern.opencl.ops.flow_dis import dense as dense_on_device
+
+        return dense_on_device(prev, next, *settings, device=device)
+    return _core.flow_dense(prev, next, *settings)
 
 
 def refine(
@@ -131,6 +140,7 @@ def refine(
     gamma: float = 10.0,
     white: float = 255.0,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Variational refinement of a flow field, at the frames' own resolution.
 
@@ -144,6 +154,8 @@ def refine(
         As for `dense`.
     out : float32 [H, W, 2], optional
         Where the flow is written; may be `flow` itself.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device the arrays are copied there and back.
 
     Returns
     -------
@@ -153,6 +165,8 @@ def refine(
     ------
     TypeError, ValueError
         As for `dense`; `flow` is of another shape or dtype, or not finite.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -167,4 +181,9 @@ def refine(
     red-black sweeps (over-relaxation 1.6, both components of a pixel at once). The same bits for every number of
     threads.
     """
-    return _core.flow_refine(prev, next, flow, refinements, sweeps, alpha, delta, gamma, white, out)
+    settings = (refinements, sweeps, alpha, delta, gamma, white, out)
+    if device != "cpu":
+        from ferkern.opencl.ops.flow_dis import refine as refine_on_device
+
+        return refine_on_device(prev, next, flow, *settings, device=device)
+    return _core.flow_refine(prev, next, flow, *settings)

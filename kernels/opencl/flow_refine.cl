@@ -1,0 +1,186 @@
+/* A step of the variational refinement; the formulas stand in src/cpp/ops/flow_refine/flow_refine.hpp and reference.cpp.
+ *
+ * flow_refine_warp    mean and difference of the first frame and the moved second one
+ * flow_refine_smooth  alpha psi' of the smoothness term
+ * flow_refine_system  the linear equations of each pixel
+ * flow_refine_relax   half a sweep of red-black successive over-relaxation: pixels of one colour, which do not see each other, so
+ *                     that the order of updates is the processor's
+ * flow_refine_merge   unknowns -> flow
+ *
+ * One work item a pixel. Frames are planes as in flow_dis.cl, flows (u, v) pairs, dense. Unknowns and equations stand with the
+ * even columns of a row before its odd ones, so that the pixels of a colour are neighbours: FK_PLANES planes of height rows of
+ * twice (width + 1) / 2 numbers.
+ */
+#include "fk_common.h"
+#include "fk_flow_refine.h"
+
+enum { FK_BORDER = 16 };
+enum { FK_U, FK_V, FK_M11, FK_M12, FK_M22, FK_B1, FK_B2, FK_ACROSS, FK_DOWN, FK_PLANES };
+
+/* As in flow_refine.cpp. */
+#define FK_EPSILON2 (0.01f * 0.01f)
+#define FK_ZETA2 (0.1f * 0.1f)
+#define FK_HOLD 1e-3f
+
+/* from, to: planes, row: floats from a row of theirs to the next. */
+__kernel void flow_refine_warp(const fk_flow_refine_shape s, const int row, __global const float* restrict from,
+                               __global const float* restrict to, __global const float2* restrict flow,
+                               __global float* restrict mean, __global float* restrict difference) {
+    const int x = (int)get_global_id(0);
+    const int y = (int)get_global_id(1);
+    if (x >= s.width || y >= s.height) {
+        return;
+    }
+    const size_t origin = (size_t)FK_BORDER * row + FK_BORDER, at = (size_t)y * s.width + x;
+    const float2 motion = flow[at];
+    const float at_x = clamp((float)x + motion.x, 0.0f, (float)(s.width - 1));
+    const float at_y = clamp((float)y + motion.y, 0.0f, (float)(s.height - 1));
+    const int column = (int)at_x, line = (int)at_y;
+    const float right = at_x - (float)column, down = at_y - (float)line;
+    __global const float* p = to + origin + (size_t)line * row + column;
+    const float top = p[0] + right * (p[1] - p[0]);
+    const float bottom = p[row] + right * (p[row + 1] - p[row]);
+    const float moved = top + down * (bottom - top);
+    const float here = from[origin + (size_t)y * row + x];
+    mean[at] = 0.5f * (here + moved);
+    difference[at] = moved - here;
+}
+
+/* Differences forward, 0 beyond the border. */
+__kernel void flow_refine_smooth(const fk_flow_refine_shape s, __global const float2* restrict flow,
+                                 __global float* restrict smoothness) {
+    const int x = (int)get_global_id(0);
+    const int y = (int)get_global_id(1);
+    if (x >= s.width || y >= s.height) {
+        return;
+    }
+    const size_t at = (size_t)y * s.width + x;
+    const float2 here = flow[at];
+    const float2 across = flow[at + (x + 1 < s.width ? 1 : 0)] - here;
+    const float2 down = flow[at + (y + 1 < s.height ? s.width : 0)] - here;
+    const float2 squares = across * across + down * down;
+    smoothness[at] = 0.5f * s.alpha * rsqrt(squares.x + squares.y + FK_EPSILON2);
+}
+
+/* A pixel's matrix and right side. */
+typedef struct fk_equations {
+    float a11, a12, a22, b1, b2;
+} fk_equations;
+
+/* weight (p (u - u0) + q (v - v0) + r)^2 */
+void fk_add(fk_equations* e, const float weight, const float p, const float q, const float r) {
+    e->a11 += weight * p * p;
+    e->a12 += weight * p * q;
+    e->a22 += weight * q * q;
+    e->b1 -= weight * p * r;
+    e->b2 -= weight * q * r;
+}
+
+fk_equations fk_data_terms(const fk_flow_refine_shape s, __global const float* mean, __global const float* difference, const int x,
+                           const int y) {
+    const int l = max(x - 1, 0), ll = max(x - 2, 0), r = min(x + 1, s.width - 1), rr = min(x + 2, s.width - 1);
+    const size_t here = (size_t)y * s.width, a = (size_t)max(y - 1, 0) * s.width, b = (size_t)min(y + 1, s.height - 1) * s.width;
+    const size_t aa = (size_t)max(y - 2, 0) * s.width, bb = (size_t)min(y + 2, s.height - 1) * s.width;
+    const float m = mean[here + x];
+    const float ix = 0.5f * (mean[here + r] - mean[here + l]), iy = 0.5f * (mean[b + x] - mean[a + x]);
+    const float xx = 0.25f * (mean[here + rr] - 2 * m + mean[here + ll]), yy = 0.25f * (mean[bb + x] - 2 * m + mean[aa + x]);
+    const float xy = 0.25f * (mean[b + r] - mean[b + l] - mean[a + r] + mean[a + l]);
+    const float iz = difference[here + x];
+    const float xz = 0.5f * (difference[here + r] - difference[here + l]), yz = 0.5f * (difference[b + x] - difference[a + x]);
+    const float n = 1 / (ix * ix + iy * iy + FK_ZETA2);
+    const float n1 = 1 / (xx * xx + xy * xy + FK_ZETA2), n2 = 1 / (xy * xy + yy * yy + FK_ZETA2);
+    const float brightness = s.delta * rsqrt(n * iz * iz + FK_EPSILON2);
+    const float gradient = s.gamma * rsqrt(n1 * xz * xz + n2 * yz * yz + FK_EPSILON2);
+    fk_equations e = {FK_HOLD, 0, FK_HOLD, 0, 0};
+    fk_add(&e, brightness * n, ix, iy, iz);
+    fk_add(&e, gradient * n1, xx, xy, xz);
+    fk_add(&e, gradient * n2, xy, yy, yz);
+    return e;
+}
+
+__kernel void flow_refine_system(const fk_flow_refine_shape s, __global const float* restrict mean,
+                                 __global const float* restrict difference, __global const float2* restrict flow,
+                                 __global const float* restrict smoothness, __global float* restrict system) {
+    const int x = (int)get_global_id(0);
+    const int y = (int)get_global_id(1);
+    if (x >= s.width || y >= s.height) {
+        return;
+    }
+    const size_t pixel = (size_t)y * s.width + x;
+    const float2 motion = flow[pixel];
+    const float smooth = smoothness[pixel];
+    const float left = x > 0 ? smooth + smoothness[pixel - 1] : 0.0f;
+    const float right = x + 1 < s.width ? smooth + smoothness[pixel + 1] : 0.0f;
+    const float above = y > 0 ? smooth + smoothness[pixel - s.width] : 0.0f;
+    const float below = y + 1 < s.height ? smooth + smoothness[pixel + s.width] : 0.0f;
+    const float weights = left + right + above + below;
+    const fk_equations e = fk_data_terms(s, mean, difference, x, y);
+    const float m11 = e.a11 + weights, m22 = e.a22 + weights;
+    const float scale = s.omega / (m11 * m22 - e.a12 * e.a12);
+    const int cols = (s.width + 1) / 2;
+    const size_t plane = (size_t)s.height * 2 * cols;
+    __global float* to = system + ((size_t)y * 2 + (x & 1)) * cols + x / 2;
+    to[FK_U * plane] = motion.x;
+    to[FK_V * plane] = motion.y;
+    to[FK_M11 * plane] = scale * m22;
+    to[FK_M12 * plane] = -scale * e.a12;
+    to[FK_M22 * plane] = scale * m11;
+    to[FK_B1 * plane] = e.b1 + e.a11 * motion.x + e.a12 * motion.y;
+    to[FK_B2 * plane] = e.b2 + e.a12 * motion.x + e.a22 * motion.y;
+    to[FK_ACROSS * plane] = right;
+    to[FK_DOWN * plane] = below;
+}
+
+/* half_sweep: even ones take the pixels with x + y even. Neighbours beyond the border have no weight, and may hold anything. */
+__kernel void flow_refine_relax(const fk_flow_refine_shape s, const int half_sweep, __global float* system) {
+    const int i = (int)get_global_id(0);
+    const int y = (int)get_global_id(1);
+    const int parity = (y + half_sweep) & 1;
+    const int x = 2 * i + parity;
+    if (x >= s.width || y >= s.height) {
+        return;
+    }
+    const int cols = (s.width + 1) / 2;
+    const size_t plane = (size_t)s.height * 2 * cols, line = 2 * (size_t)cols;
+    __global float* here = system + ((size_t)y * 2 + parity) * cols + i;
+    __global float* beside = system + ((size_t)y * 2 + 1 - parity) * cols + i + parity; /* to the right; the left one before it */
+    float su = here[FK_B1 * plane], sv = here[FK_B2 * plane];
+    if (x > 0) {
+        const float weight = beside[FK_ACROSS * plane - 1];
+        su += weight * beside[FK_U * plane - 1];
+        sv += weight * beside[FK_V * plane - 1];
+    }
+    if (x + 1 < s.width) {
+        const float weight = here[FK_ACROSS * plane];
+        su += weight * beside[FK_U * plane];
+        sv += weight * beside[FK_V * plane];
+    }
+    if (y > 0) {
+        __global const float* above = here - line;
+        const float weight = above[FK_DOWN * plane];
+        su += weight * above[FK_U * plane];
+        sv += weight * above[FK_V * plane];
+    }
+    if (y + 1 < s.height) {
+        __global const float* below = here + line;
+        const float weight = here[FK_DOWN * plane];
+        su += weight * below[FK_U * plane];
+        sv += weight * below[FK_V * plane];
+    }
+    const float m12 = here[FK_M12 * plane];
+    here[FK_U * plane] = (1 - s.omega) * here[FK_U * plane] + here[FK_M11 * plane] * su + m12 * sv;
+    here[FK_V * plane] = (1 - s.omega) * here[FK_V * plane] + m12 * su + here[FK_M22 * plane] * sv;
+}
+
+__kernel void flow_refine_merge(const fk_flow_refine_shape s, __global const float* restrict system,
+                                __global float2* restrict flow) {
+    const int x = (int)get_global_id(0);
+    const int y = (int)get_global_id(1);
+    if (x >= s.width || y >= s.height) {
+        return;
+    }
+    const int cols = (s.width + 1) / 2;
+    const size_t plane = (size_t)s.height * 2 * cols;
+    __global const float* from = system + ((size_t)y * 2 + (x & 1)) * cols + x / 2;
+    flow[(size_t)y * s.width + x] = (float2)(from[FK_U * plane], from[FK_V * plane]);
+}
