@@ -55,16 +55,16 @@ def test_horn_schunck_same_bits_for_every_number_of_threads(rng, row):
         np.testing.assert_array_equal(results[0], other)
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"alpha": 0.0}, "alpha must be above 0 and at most 1e6, is 0"),
-        ({"iterations": -1}, "iterations must be from 0 to 1000000, is -1"),
-        ({"white": np.inf}, "white must be finite and above 0, is inf"),
-        ({"next": np.zeros((4, 6), np.uint8)}, r"same shape, are \[4, 5\] and \[4, 6\]"),
-        ({"next": np.zeros((4, 10), np.uint8)[:, ::2]}, "next: pixels of a row must stand together, they are 2"),
-    ],
-)
+WRONG_FRAMES = [
+    ({"alpha": 0.0}, "alpha must be above 0 and at most 1e6, is 0"),
+    ({"iterations": -1}, "iterations must be from 0 to 1000000, is -1"),
+    ({"white": np.inf}, "white must be finite and above 0, is inf"),
+    ({"next": np.zeros((4, 6), np.uint8)}, r"same shape, are \[4, 5\] and \[4, 6\]"),
+    ({"next": np.zeros((4, 10), np.uint8)[:, ::2]}, "next: pixels of a row must stand together, they are 2"),
+]
+
+
+@pytest.mark.parametrize(("change", "match"), WRONG_FRAMES)
 def test_horn_schunck_refuses_wrong_input(change, match):
     call = {"prev": np.zeros((4, 5), np.uint8), "next": np.zeros((4, 5), np.uint8), **change}
     with pytest.raises(ValueError, match=match):
@@ -115,23 +115,23 @@ def test_warp_by_the_flow_brings_the_second_frame_onto_the_first(rng):
     assert np.abs(back - a)[8:-8, 8:-8].mean() < 0.1 * np.abs(b - a)[8:-8, 8:-8].mean()
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"image": np.zeros((4, 5))}, TypeError, "image must be uint8 or float32, is float64"),
-        ({"flow": np.zeros((4, 5, 2))}, TypeError, "flow must be float32, is float64"),
-        (
-            {"flow": np.zeros((4, 6, 2), np.float32)},
-            ValueError,
-            r"flow must have the shape \[4, 5, 2\] .*, has \[4, 6, 2\]",
-        ),
-        ({"flow": np.zeros((4, 5, 4), np.float32)[..., ::2]}, ValueError, "flow must be C-contiguous"),
-        ({"image": np.zeros((0, 5), np.uint8)}, ValueError, r"image must have from 1 .*, its shape is \[0, 5, 1\]"),
-        ({"border": "wrap"}, ValueError, "unknown border 'wrap'; known: constant, replicate"),
-        ({"fill": 256}, ValueError, "fill must be from 0 to 255, is 256"),
-        ({"out": np.zeros((4, 5), np.float32)}, TypeError, "out must be uint8, is float32"),
-    ],
-)
+WRONG_IMAGE = [
+    ({"image": np.zeros((4, 5))}, TypeError, "image must be uint8 or float32, is float64"),
+    ({"flow": np.zeros((4, 5, 2))}, TypeError, "flow must be float32, is float64"),
+    (
+        {"flow": np.zeros((4, 6, 2), np.float32)},
+        ValueError,
+        r"flow must have the shape \[4, 5, 2\] .*, has \[4, 6, 2\]",
+    ),
+    ({"flow": np.zeros((4, 5, 4), np.float32)[..., ::2]}, ValueError, "flow must be C-contiguous"),
+    ({"image": np.zeros((0, 5), np.uint8)}, ValueError, r"image must have from 1 .*, its shape is \[0, 5, 1\]"),
+    ({"border": "wrap"}, ValueError, "unknown border 'wrap'; known: constant, replicate"),
+    ({"fill": 256}, ValueError, "fill must be from 0 to 255, is 256"),
+    ({"out": np.zeros((4, 5), np.float32)}, TypeError, "out must be uint8, is float32"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "match"), WRONG_IMAGE)
 def test_warp_refuses_wrong_input(change, error, match):
     call = {"image": np.zeros((4, 5), np.uint8), "flow": np.zeros((4, 5, 2), np.float32), **change}
     with pytest.raises(error, match=match):

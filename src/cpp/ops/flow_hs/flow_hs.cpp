@@ -27,6 +27,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("flow_hs", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/flow_hs/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("flow_hs", device_rows);
+
 constexpr std::int64_t largest_side = 1 << 20;
 constexpr double step_flops = 26;
 constexpr double derive_flops = 35;
@@ -41,7 +50,7 @@ Shape infer(const Params& p) {
     return {.height = static_cast<int>(p.from[0]),
             .width = static_cast<int>(p.from[1]),
             .iterations = static_cast<int>(p.iterations),
-            .is_float = p.from_float,
+            .is_float = p.from_float ? 1 : 0,
             .alpha = static_cast<float>(p.alpha),
             .scale = p.from_float ? static_cast<float>(255 / p.white) : 1.0F};
 }
@@ -49,8 +58,12 @@ Shape infer(const Params& p) {
 Cost cost(const Shape& s) {
     const double pixels = double(s.height) * s.width;
     return {.flops = pixels * (derive_flops + step_flops * s.iterations),
-            .bytes_read = pixels * 2 * (s.is_float ? 4 : 1),
+            .bytes_read = pixels * 2 * (s.is_float != 0 ? 4 : 1),
             .bytes_written = pixels * 8};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("flow_hs", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads)
@@ -62,14 +75,14 @@ void Plan::derive(const Frame& from, const Frame& to, float* const* gradients, i
     parallel_bands(1, height, bands_for(1, height, threads), threads, [&](std::int64_t, int begin, int end, int) {
         for (int y = begin; y < end; ++y) {
             const auto row = [&](const Frame& frame, int at) {
-                const std::int64_t start = std::min(at, height - 1) * frame.row * (shape_.is_float ? 4 : 1);
+                const std::int64_t start = std::min(at, height - 1) * frame.row * (shape_.is_float != 0 ? 4 : 1);
                 return static_cast<const void*>(static_cast<const unsigned char*>(frame.pixels) + start);
             };
             row_->function()->derive({.from = row(from, y),
                                       .from_below = row(from, y + 1),
                                       .to = row(to, y),
                                       .to_below = row(to, y + 1),
-                                      .is_float = shape_.is_float ? 1 : 0,
+                                      .is_float = shape_.is_float,
                                       .scale = shape_.scale,
                                       .alpha2 = shape_.alpha * shape_.alpha,
                                       .width = shape_.width,

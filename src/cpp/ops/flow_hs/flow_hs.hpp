@@ -10,6 +10,7 @@
 // derivatives are means over cubes of 2 x 2 x 2 pixels. Motions of more than about a pixel are not found: there is one level.
 #pragma once
 
+#include "fk_flow_hs.h"
 #include "ops/flow_hs/leaf.hpp"
 #include "ops/op.hpp"
 
@@ -23,16 +24,14 @@ struct Params {
     std::int64_t iterations = 100;
 };
 
-struct Shape {
-    int height, width, iterations;
-    bool is_float;
-    float alpha, scale;
-};
+using Shape = fk_flow_hs_shape;
 
 using KernelRow = Row<Shape, HsTable>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 struct Frame {
     const void* pixels;

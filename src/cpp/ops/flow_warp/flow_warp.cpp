@@ -24,6 +24,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("flow_warp", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<Shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/flow_warp/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("flow_warp", device_rows);
+
 constexpr std::int64_t largest_side = 1 << 20;
 constexpr std::int64_t most_channels = 1 << 10;
 constexpr double sample_flops = 15;
@@ -42,16 +51,20 @@ Shape infer(const Params& p) {
     return {.height = static_cast<int>(height),
             .width = static_cast<int>(width),
             .channels = static_cast<int>(channels),
-            .replicate = p.replicate,
-            .is_float = p.is_float,
+            .replicate = p.replicate ? 1 : 0,
+            .is_float = p.is_float ? 1 : 0,
             .fill = static_cast<float>(p.fill)};
 }
 
 Cost cost(const Shape& s) {
-    const double pixels = double(s.height) * s.width, size = s.is_float ? 4 : 1;
+    const double pixels = double(s.height) * s.width, size = s.is_float != 0 ? 4 : 1;
     return {.flops = sample_flops * pixels * s.channels,
             .bytes_read = pixels * (8 + size * s.channels),
             .bytes_written = size * pixels * s.channels};
+}
+
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
+    return choose_device_row("flow_warp", device_rows, shape, target);
 }
 
 Plan::Plan(const Shape& shape, int threads) : shape_(shape), row_(&choose_row("flow_warp", rows, shape)), threads_(threads) {}
@@ -63,14 +76,14 @@ template <class T> void Plan::run(const View<const T>& x, const float* flow, T* 
     parallel_bands(1, s.height, bands_for(1, s.height, threads), threads, [&](std::int64_t, int begin, int end, int) {
         for (int at = begin; at < end; ++at) {
             row_->function({.x = x.data,
-                            .is_float = s.is_float ? 1 : 0,
+                            .is_float = s.is_float,
                             .x_row = x.strides[0],
                             .x_pixel = x.strides[1],
                             .x_channel = x.strides[2],
                             .height = s.height,
                             .width = s.width,
                             .channels = s.channels,
-                            .replicate = s.replicate ? 1 : 0,
+                            .replicate = s.replicate,
                             .fill = s.fill,
                             .flow = flow + std::int64_t(at) * s.width * 2,
                             .row = at,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/view.hpp"
+#include "fk_flow_warp.h"
 #include "ops/flow_warp/leaf.hpp"
 #include "ops/op.hpp"
 
@@ -19,16 +20,14 @@ struct Params {
     double fill = 0;
 };
 
-struct Shape {
-    int height, width, channels;
-    bool replicate, is_float;
-    float fill;
-};
+using Shape = fk_flow_warp_shape;
 
 using KernelRow = Row<Shape, FlowWarpKernel>;
 
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+// The row that serves a shape on a device ("opencl").
+const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
 class Plan {
   public:

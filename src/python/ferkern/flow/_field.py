@@ -31,6 +31,7 @@ def horn_schunck(
     iterations: int = 100,
     white: float = 255.0,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Dense flow by Horn and Schunck's method, the classical reference: for motions of up to about a pixel.
 
@@ -46,6 +47,8 @@ def horn_schunck(
         The largest grey level of float32 frames: 1.0 for frames from 0 to 1.
     out : float32 [H, W, 2], optional
         Where the flow is written.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device the arrays are copied there and back.
 
     Returns
     -------
@@ -55,6 +58,8 @@ def horn_schunck(
     ------
     TypeError, ValueError
         As for `dense`.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -62,6 +67,10 @@ def horn_schunck(
     u <- mean u - Ix (Ix mean u + Iy mean v + It) / (alpha^2 + Ix^2 + Iy^2), in the mean the sides with 1/6 and the
     corners with 1/12, derivatives over cubes of 2 x 2 x 2 pixels. One level; `dense` follows larger motions.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.flow_hs import horn_schunck as horn_schunck_on_device
+
+        return horn_schunck_on_device(prev, next, alpha, iterations, white, out, device=device)
     return _core.flow_horn_schunck(prev, next, alpha, iterations, white, out)
 
 
@@ -72,6 +81,7 @@ def warp(
     border: Literal["constant", "replicate"] = "constant",
     fill: float = 0.0,
     out: npt.NDArray[Pixel] | None = None,
+    device: str = "cpu",
 ) -> npt.NDArray[Pixel]:
     """Sample a picture along a flow field: the second frame is brought onto the first.
 
@@ -86,11 +96,13 @@ def warp(
         unknown (no number, or beyond 1e9), the result is `fill`.
     out : optional
         An array of the result's shape and dtype to write into, apart from `image`.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device the arrays are copied there and back.
 
     Returns
     -------
     array of the shape and dtype of `image`
-        uint8 is rounded. The same bits on every instruction set.
+        uint8 is rounded. The same bits on every instruction set and device.
 
     Raises
     ------
@@ -98,7 +110,13 @@ def warp(
         `image` is neither uint8 nor float32, or `flow` not float32.
     ValueError
         The shapes do not fit, `border` is unknown, or `fill` cannot be held.
+    DeviceError
+        The device is missing; the message says why and what to do.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.flow_warp import warp as warp_on_device
+
+        return warp_on_device(image, flow, border, fill, out, device=device)
     return _core.flow_warp(image, flow, border, fill, out)
 
 
