@@ -45,8 +45,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Each OpenCL device's version, and how many kernels were built there."""
-    for info, programs, kernels in _built_on_devices():
-        text = f"{info}, {info.version}, driver {info.driver}: {kernels} kernels in {programs} programs"
+    for info, programs, count in _built_on_devices():
+        text = f"{info}, {info.version}, driver {info.driver}: {count} kernels in {programs} programs"
         terminalreporter.write_line(text)
 
 
@@ -63,7 +63,7 @@ def _built_on_devices() -> list[tuple[DeviceInfo, int, int]]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # A few tests may build nothing; a suite that builds nothing on a required device has tested nothing there.
     if len(_used_devices) > 200 and os.environ.get("FERKERN_REQUIRE_OPENCL"):
-        idle = [str(info) for info, _, kernels in _built_on_devices() if kernels == 0]
+        idle = [str(info) for info, _, count in _built_on_devices() if count == 0]
         if idle:
             print(f"\nno kernel was built on {', '.join(idle)} although FERKERN_REQUIRE_OPENCL is set")  # noqa: T201
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

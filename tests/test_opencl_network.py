@@ -133,6 +133,13 @@ def test_the_ledger_covers_the_call(cl_device, rng):
     assert {event["ph"] for event in trace} == {"X"}
 
 
+@pytest.fixture(params=[False, True], ids=["in-turn", "overlapping"])
+def overlapping(request, monkeypatch):
+    """Streams as on a processor, and as on other devices; both are right on every device."""
+    monkeypatch.setattr("ferkern.opencl.network._overlaps", lambda info: request.param)
+
+
+@pytest.mark.usefixtures("overlapping")
 def test_streams_give_what_runs_give(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=4)
     batches = [rng.standard_normal((n, 1, 48, 48)).astype(np.float32) for n in (1, 4, 0, 9, 3, 4, 0, 17)]
@@ -143,6 +150,7 @@ def test_streams_give_what_runs_give(cl_device, rng):
         assert all((a == b).all() for a, b in zip(results, expected, strict=True))
 
 
+@pytest.mark.usefixtures("overlapping")
 def test_a_supply_may_use_its_memory_again(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=2)
     images = rng.standard_normal((6, 2, 1, 48, 48)).astype(np.float32)
@@ -158,6 +166,7 @@ def test_a_supply_may_use_its_memory_again(cl_device, rng):
     assert all((a == b).all() for a, b in zip(session.stream(supply()), expected, strict=True))
 
 
+@pytest.mark.usefixtures("overlapping")
 def test_a_session_serves_while_it_streams(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=2)
     x = rng.standard_normal((4, 1, 48, 48)).astype(np.float32)
@@ -167,6 +176,7 @@ def test_a_session_serves_while_it_streams(cl_device, rng):
         assert (session.run(x) == expected).all()
 
 
+@pytest.mark.usefixtures("overlapping")
 def test_an_error_in_the_supply_comes_after_the_results_before_it(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=2)
     good = rng.standard_normal((2, 1, 48, 48)).astype(np.float32)
@@ -179,6 +189,7 @@ def test_an_error_in_the_supply_comes_after_the_results_before_it(cl_device, rng
         session.stream([good], depth=0)
 
 
+@pytest.mark.usefixtures("overlapping")
 def test_a_budget_is_kept(cl_device, rng):
     network = build("fer_2conv")
     x = rng.standard_normal((40, 1, 48, 48)).astype(np.float32)
@@ -232,6 +243,7 @@ def test_two_devices_at_once(rng):
         np.testing.assert_allclose(y, expected[0], atol=1e-6)
 
 
+@pytest.mark.usefixtures("overlapping")
 def test_a_profiled_stream_shows_the_first_pass_apart(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=8)
     batches = [rng.standard_normal((16, 1, 48, 48)).astype(np.float32) for _ in range(6)]
@@ -243,7 +255,6 @@ def test_a_profiled_stream_shows_the_first_pass_apart(cl_device, rng):
         assert sum(ledger.kinds.values()) <= ledger.wall_seconds * (1 + 1e-9)
     # Every kernel of every piece is in some array's time, or in the time that the caller took between them.
     assert sum(ledger.kinds.get("kernel", 0) for _, ledger in results) > 0
-    assert all(ledger.spans for _, ledger in results[:2])
     on_processor = list(build("fer_2conv").plan(batch=8).profile_stream(batches[:2]))
     assert [ledger.device for _, ledger in on_processor] == ["cpu", "cpu"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ferkern.opencl.device import Device, guarded
 from ferkern.opencl.errors import DeviceError
 
-__all__ = ["check_sizes", "copy", "download", "empty", "upload"]
+__all__ = ["allocated", "check_sizes", "copy", "download", "empty", "upload"]
 
 Array = npt.NDArray[Any]
 
@@ -45,6 +45,11 @@ def check_sizes(device: Device, sizes: dict[str, int], budget: int | None = None
         parts = ", ".join(f"{name} {size:,}" for name, size in largest) + (", ..." if len(sizes) > 8 else "")
         limit = f"{info} has {most:,}" if most == info.memory_bytes else f"the budget is {most:,}"
         raise DeviceError("limit", f"{total:,} bytes are needed ({parts}), {limit}", "use smaller batches")
+
+
+def allocated(device: Device, size: int) -> int:
+    """Bytes that a buffer of `size` bytes really takes: sizes are rounded up, by 1/16 at most, to be used again."""
+    return int(device.pool.alloc_size(device.pool.bin_number(max(size, 1))))
 
 
 def upload(device: Device, array: Array, buffer: Any = None) -> Any:

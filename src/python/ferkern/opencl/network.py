@@ -19,7 +19,7 @@ from ferkern.ledger import LayerCost, Ledger
 from ferkern.opencl.arena import place
 from ferkern.opencl.device import Device, DeviceInfo, find
 from ferkern.opencl.errors import DeviceError
-from ferkern.opencl.memory import check_sizes, copy, download, empty, upload
+from ferkern.opencl.memory import allocated, check_sizes, copy, download, empty, upload
 from ferkern.opencl.ops.plan import Plan
 from ferkern.opencl.streaming import stream
 from ferkern.opencl.timeline import Span, flatten
@@ -46,6 +46,12 @@ class Layer:
 def _fuses(info: DeviceInfo) -> bool:
     """Whether a depthwise convolution and the pointwise one after it are one kernel. In a processor's caches two fast
     ones are faster (MobileNet at 160 px: 8.0 ms, and 12.5 in one); elsewhere memory is the bound."""
+    return info.kind != "cpu"
+
+
+def _overlaps(info: DeviceInfo) -> bool:
+    """Whether copies can go on beside kernels. On a processor both take the same cores, and a thread that waits for an
+    event of another queue computes nothing (Intel's runtime with two cores: half the speed)."""
     return info.kind != "cpu"
 
 
@@ -92,16 +98,23 @@ class DeviceNetwork:
         """The queue of its kernels, in order: the values between them are there once."""
         self.busy = threading.Lock()
         """Held while the layers of one piece are queued."""
-        fits = batch
+        self.batch = self._plan_within(batch, budget)
+        if self.batch < batch and budget is not None:
+            # Halving has left up to half of the budget: what is needed grows at most in proportion to the batch.
+            self.batch = self._plan_within(min(batch, self.batch * budget // self.bytes), budget)
+        self._buffers = [empty(self.device, size) for size in self._slot_bytes]
+        self._load()
+
+    def _plan_within(self, batch: int, budget: int | None) -> int:
+        """Plans for `batch` images, or for so many that the budget is kept; the number."""
         while True:
             try:
-                self._plan(fits, budget)
-                break
+                self._plan(batch, budget)
+                return batch
             except DeviceError as error:
-                if error.cause != "limit" or budget is None or fits == 1:
+                if error.cause != "limit" or budget is None or batch == 1:
                     raise
-                fits = (fits + 1) // 2
-        self.batch = fits
+                batch = (batch + 1) // 2
 
     def _plan(self, batch: int, budget: int | None) -> None:
         steps, floats, self.input, self.output = self._graph.device_plan(
@@ -109,28 +122,38 @@ class DeviceNetwork:
         )
         self.layers = [self._layer(step) for step in steps]
         value_bytes = [4 * n * batch for n in floats]
-        weights = [step.get("weights", {}) for step in steps]
-        self.slots, slot_bytes = place(
+        self._weights = [step.get("weights", {}) for step in steps]
+        self.slots, self._slot_bytes = place(
             [(layer.inputs, layer.residual, layer.output, layer.plan is None) for layer in self.layers],
             value_bytes,
             {self.input, self.output},
         )
         self.end_bytes = value_bytes[self.input], value_bytes[self.output]
-        # Twice: a stream has the input and the output of two pieces there.
-        sizes = {"values": sum(slot_bytes), "input": 2 * self.end_bytes[0], "output": 2 * self.end_bytes[1]}
-        for layer, roles in zip(self.layers, weights, strict=True):
-            sizes[f"weights of {layer.name}"] = sum(w.nbytes for w in roles.values())
+        sizes = {
+            "values": self._takes(self._slot_bytes),
+            # Twice: a stream has the input and the output of two pieces there.
+            "input": 2 * self._takes(self.end_bytes[:1]),
+            "output": 2 * self._takes(self.end_bytes[1:]),
+        }
+        for layer, roles in zip(self.layers, self._weights, strict=True):
+            sizes[f"weights of {layer.name}"] = self._takes([w.nbytes for w in roles.values()])
             if layer.plan is not None:
-                sizes[f"packed weights and scratch of {layer.name}"] = sum(layer.plan.sizes.values())
+                sizes[f"packed weights and scratch of {layer.name}"] = self._takes(layer.plan.sizes.values())
         check_sizes(self.device, sizes, budget)
         self.bytes = sum(sizes.values())
-        self._arena_bytes = sum(slot_bytes)
-        self._buffers = [empty(self.device, size) for size in slot_bytes]
-        for layer, roles in zip(self.layers, weights, strict=True):
+        self._arena_bytes = sum(self._slot_bytes)
+
+    def _load(self) -> None:
+        """Weights to the device, where each layer packs its own; the host's copies are let go."""
+        for layer, roles in zip(self.layers, self._weights, strict=True):
             if layer.plan is not None:
                 layer.plan.load({role: upload(self.device, np.ascontiguousarray(w)) for role, w in roles.items()})
+        self._weights.clear()
         self.device.finish()
         self.device.pool.free_held()  # what the weights were packed from
+
+    def _takes(self, sizes: Iterable[int]) -> int:
+        return sum(allocated(self.device, size) for size in sizes)
 
     def _layer(self, step: Mapping[str, Any]) -> Layer:
         plan: Plan | None = None
@@ -189,6 +212,9 @@ class DeviceNetwork:
 
     def profile_stream(self, batches: Iterable[Float32], depth: int) -> Iterator[tuple[Float32, Ledger]]:
         """As `ferkern.session.Session.profile_stream`."""
+        if not _overlaps(self.device.info):
+            yield from (self.profile(x) for x in batches)
+            return
         timeline = self.device.new_timeline()
         results = stream(self, batches, depth, timeline)
         while True:
@@ -224,6 +250,8 @@ class DeviceNetwork:
 
     def stream(self, batches: Iterable[Float32], depth: int) -> Iterator[Float32]:
         """As `ferkern.session.Session.stream`."""
+        if not _overlaps(self.device.info):
+            return (self.run(x, None) for x in batches)
         return stream(self, batches, depth)
 
     def queue(self, images: int, x: Any, y: Any) -> None:

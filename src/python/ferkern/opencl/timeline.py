@@ -95,10 +95,12 @@ class Timeline:
     def waited(self, begin: float) -> None:
         """Notes that the host has waited for all commands since `begin`; that it knows now belongs to the queue."""
         end = perf_counter()
-        ends = [1e-9 * c.event.profile.end + self._offset for c in self._commands]
-        if ends and end > max(ends):
-            last = self._commands[int(np.argmax(ends))]
-            begin = max(begin, *ends)
+        if not self._commands:
+            return
+        last = self._commands[-1]  # of an in-order queue: it ended last
+        ended = 1e-9 * last.event.profile.end + self._offset
+        if end > ended:
+            begin = max(begin, ended)
             self._host.append(Span("queue", last.layer, "the host learns of the end", begin, end - begin))
 
     def spans(self) -> list[Span]:
