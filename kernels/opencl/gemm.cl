@@ -62,6 +62,15 @@ void fk_copy_lines(__global const float* restrict a, const int m, const int k, c
     for (int line = share.line; line < lines; line += share.lines) {
         const int depth = first + line < m ? min(FK_DEPTH, k - from) : 0;
         __global const float* row = a + (size_t)min(first + line, m - 1) * k + from;
+#if !FK_INTERLEAVE && FK_DEPTH % FK_LANES == 0
+        if (depth == FK_DEPTH) {
+#pragma unroll
+            for (int p = 0; p < FK_DEPTH; p += FK_LANES) {
+                FK_STORE(FK_LOAD(row + p), to + line * FK_DEPTH + p);
+            }
+            continue;
+        }
+#endif
         for (int p = share.at; p < FK_DEPTH; p += share.step) {
             to[line * FK_DEPTH + p] = p < depth ? row[p] : 0.0f;
         }
@@ -84,7 +93,11 @@ void fk_copy_rows(__global const fk_weight* restrict b, const int n, const int k
     for (int p = item; p < FK_DEPTH; p += items) {
         const int some = from + p < k ? exist : 0;
         __global const fk_weight* row = b + (size_t)min(from + p, k - 1) * n + first;
-        for (int j = 0; j < columns; ++j) {
+        const int vectors = some / FK_LANES * FK_LANES;
+        for (int j = 0; j < vectors; j += FK_LANES) {
+            FK_STORE(FK_WEIGHTS(row + j), to + p * columns + j);
+        }
+        for (int j = vectors; j < columns; ++j) {
             to[p * columns + j] = j < some ? FK_WEIGHT(row + j) : 0.0f;
         }
     }
