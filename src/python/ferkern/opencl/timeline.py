@@ -98,6 +98,7 @@ class Timeline:
         if not self._commands:
             return
         last = self._commands[-1]  # of an in-order queue: it ended last
+        last.event.wait()  # Intel's runtime comes back from a blocking copy before its event has times, now and then
         ended = 1e-9 * last.event.profile.end + self._offset
         if end > ended:
             begin = max(begin, ended)
