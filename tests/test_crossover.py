@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -246,10 +247,31 @@ def test_functions_see_a_device_string(there):
     assert nn.conv2d.__name__ == "conv2d"
 
 
+def test_every_function_with_a_device_knows_auto():
+    """Public functions on arrays that take `device` resolve it first, whatever else they are given."""
+    from ferkern import flow, image, linalg
+
+    found = [
+        (module, name, function)
+        for module in (nn, flow, image, linalg)
+        for name, function in vars(module).items()
+        if name in module.__all__
+        and callable(function)
+        and not isinstance(function, type)
+        and "device" in inspect.signature(function).parameters
+    ]
+    assert len(found) > 20
+    through = {"pca": "svd", "binary_weight_conv2d": "conv2d", "binary_weight_dense": "dense"}  # call one that does
+    for module, name, function in found:
+        if name not in through:
+            assert hasattr(function, "__wrapped__"), f"{module.__name__}.{name} is not decorated with by_map"
+
+
 def test_auto_gives_the_processors_bits_and_messages(rng):
     x = rng.standard_normal((1, 3, 9, 9)).astype(np.float32)
     w = rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
     assert (nn.conv2d(x, w, device="auto") == nn.conv2d(x, w)).all()
+    assert (nn.max_pool2d(x, 2, device="auto") == nn.max_pool2d(x, 2)).all()
     with pytest.raises(ValueError, match="channels"):
         nn.conv2d(x[:, :2], w, device="auto")
     with pytest.raises(TypeError, match="float32"):

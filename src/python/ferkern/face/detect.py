@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.errors import ModelError
 from ferkern.face import cascade_xml
 from ferkern.face.verify import Verifier
@@ -91,6 +92,7 @@ class Detector:
         self.window = tables.window
 
     @classmethod
+    @by_map("cascade")
     def load(cls, name_or_path: str | os.PathLike[str] = "frontal", *, device: str = "cpu") -> Detector:
         """Load a detector.
 

@@ -128,6 +128,7 @@ def dense(
     return _core.flow_dense(prev, next, *settings)
 
 
+@by_map("refine")
 def refine(
     prev: Frame,
     next: Frame,

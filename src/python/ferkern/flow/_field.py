@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 __all__ = ["color_wheel", "endpoint_error", "horn_schunck", "to_color", "warp"]
 
@@ -23,6 +24,7 @@ UNKNOWN = 1e9
 _HUE_STEPS = (15, 6, 4, 11, 13, 6)
 
 
+@by_map("horn_schunck")
 def horn_schunck(
     prev: Frame,
     next: Frame,
@@ -74,6 +76,7 @@ def horn_schunck(
     return _core.flow_horn_schunck(prev, next, alpha, iterations, white, out)
 
 
+@by_map("flow_warp")
 def warp(
     image: npt.NDArray[Pixel],
     flow: Float32,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 if TYPE_CHECKING:
     from ferkern.opencl.ops.pyramid import Pyramid as DevicePyramid
@@ -25,6 +26,7 @@ Pyramid: TypeAlias = _core.Pyramid
 def pyramid(frame: Frame, *, device: Literal["cpu"] = "cpu") -> Pyramid: ...
 @overload
 def pyramid(frame: Frame, *, device: str) -> Pyramid | DevicePyramid: ...
+@by_map("pyramid")
 def pyramid(frame: Frame, *, device: str = "cpu") -> Pyramid | DevicePyramid:
     """Gaussian pyramid of a frame, to hand to `track` in its place, so that the next call need not build it again.
 
@@ -98,6 +100,7 @@ class Track:
         return iter((self.points, self.status, self.residual))
 
 
+@by_map("track")
 def track(
     prev: Frame | Pyramid | DevicePyramid,
     next: Frame | Pyramid | DevicePyramid,

@@ -6,12 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import by_map
 
 __all__ = ["gemm"]
 
 Float32 = npt.NDArray[np.float32]
 
 
+@by_map("gemm")
 def gemm(
     a: Float32,
     b: Float32,

@@ -43,6 +43,7 @@ def binarize(w: Float32) -> BinaryFilters:
     return BinaryFilters(*_core.binarize(w))
 
 
+@by_map("sign_bits")
 def sign_bits(x: Float32, *, device: str = "cpu") -> BinaryTensor:
     """Signs of `x` packed into bits, as every binary layer does with floats first.
 
@@ -205,6 +206,7 @@ def binary_conv2d(
     )  # fmt: skip
 
 
+@by_map("binary_dense")
 def binary_dense(
     x: Float32,
     filters: BinaryFilters,

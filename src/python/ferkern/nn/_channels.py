@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._types import Float32
 
 __all__ = ["batch_norm", "concat", "local_response_norm"]
 
 
+@by_map("batch_norm")
 def batch_norm(
     x: Float32,
     gamma: Float32,
@@ -60,6 +62,7 @@ def batch_norm(
     return _core.batch_norm(x, gamma, beta, mean, variance, epsilon, activation, alpha, out)
 
 
+@by_map("local_response_norm")
 def local_response_norm(
     x: Float32,
     size: int = 5,
@@ -109,6 +112,7 @@ def local_response_norm(
     return _core.local_response_norm(x, size, alpha, beta, k, out)
 
 
+@by_map("concat")
 def concat(xs: Sequence[Float32], *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Arrays one behind the other along the channels.
 

@@ -52,6 +52,7 @@ def dense(
     return _core.dense(x, w, b, activation, alpha, out)
 
 
+@by_map("softmax")
 def softmax(x: Float32, *, axis: int = 1, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Numbers along an axis to probabilities: e^(x - max x) / sum e^(x - max x).
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._types import Float32
 
 __all__ = ["activate", "add"]
 
 
+@by_map("activate")
 def activate(
     x: Float32, kind: str, *, alpha: float | None = None, out: Float32 | None = None, device: str = "cpu"
 ) -> Float32:
@@ -44,6 +46,7 @@ def activate(
     return _core.activate(x, kind, alpha, out)
 
 
+@by_map("add")
 def add(
     x1: Float32,
     x2: Float32,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ferkern import _core
+from ferkern.auto import by_map
 from ferkern.nn._types import Float32, Padding, Pair
 
 __all__ = ["avg_pool2d", "global_avg_pool", "global_max_pool", "l2_pool2d", "max_pool2d"]
 
 
+@by_map("max_pool2d")
 def max_pool2d(
     x: Float32,
     size: Pair,
@@ -51,6 +53,7 @@ def max_pool2d(
     return _core.max_pool2d(x, size, stride, padding, out)
 
 
+@by_map("avg_pool2d")
 def avg_pool2d(
     x: Float32,
     size: Pair,
@@ -97,6 +100,7 @@ def avg_pool2d(
     return _core.avg_pool2d(x, size, stride, padding, count_include_pad, out)
 
 
+@by_map("l2_pool2d")
 def l2_pool2d(
     x: Float32,
     size: Pair,
@@ -134,6 +138,7 @@ def l2_pool2d(
     return _core.l2_pool2d(x, size, stride, padding, out)
 
 
+@by_map("global_avg_pool")
 def global_avg_pool(x: Float32, *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Mean of each channel over the image.
 
@@ -165,6 +170,7 @@ def global_avg_pool(x: Float32, *, out: Float32 | None = None, device: str = "cp
     return _core.global_pool(x, True, out)
 
 
+@by_map("global_max_pool")
 def global_max_pool(x: Float32, *, out: Float32 | None = None, device: str = "cpu") -> Float32:
     """Largest value of each channel over the image; NaN where there is one.
 
