@@ -23,7 +23,7 @@ SYSTEM_PLANES = 9
 
 def pixel_group(info: DeviceInfo) -> tuple[int, int]:
     """Work items of a group for kernels of one work item a pixel: columns, rows."""
-    return (128, 1) if info.kind == "cpu" else (32, 8)
+    return (64, 16) if info.kind == "cpu" else (32, 8)
 
 
 @dataclass(frozen=True, slots=True)
