@@ -1,15 +1,11 @@
-#include "net/device.hpp"
-
-#include <type_traits>
+#include "net/device_planner.hpp"
 
 #include "base/error.hpp"
-#include "net/lower.hpp"
 #include "net/passes.hpp"
 #include "ops/batch_norm/batch_norm.hpp"
 #include "ops/concat/concat.hpp"
 #include "ops/dense/dense.hpp"
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/global_pool/global_pool.hpp"
 #include "ops/local_response_norm/local_response_norm.hpp"
 #include "ops/separable/separable.hpp"
 #include "ops/softmax/softmax.hpp"
@@ -26,71 +22,57 @@ std::int64_t count(const Dims& dims) {
     return product;
 }
 
-class DevicePlanner : public Values {
-  public:
-    DevicePlanner(const Graph& graph, int batch, bool fuse_separable) : Values(graph, batch), fuse_separable_(fuse_separable) {}
+} // namespace
 
-    void lower(const Node& node);
+DevicePlanner::DevicePlanner(const Graph& graph, int batch, bool fuse_separable)
+    : Values(graph, batch), fuse_separable_(fuse_separable), stands_as_floats_{graph.input} {}
 
-    DevicePlan finish() {
-        plan_.input = graph().input;
-        plan_.output = graph().output;
-        for (std::size_t value = 0; value < graph().values.size(); ++value) {
-            plan_.floats.push_back(count(dims(static_cast<int>(value))));
-        }
-        return std::move(plan_);
+DevicePlan DevicePlanner::finish() {
+    read_floats(graph().output);
+    plan_.input = graph().input;
+    plan_.output = graph().output;
+    for (std::size_t value = 0; value < graph().values.size(); ++value) {
+        plan_.floats.push_back(count(dims(static_cast<int>(value))));
     }
+    plan_.floats.insert(plan_.floats.end(), more_.begin(), more_.end());
+    return std::move(plan_);
+}
 
-  private:
-    // A layer of a resolved Shape for one image, from the node's inputs to its output.
-    template <class Shape> DeviceStep& step(const Node& node, const char* op, Shape shape, const Cost& cost, const Dims& dims) {
-        static_assert(std::is_trivially_copyable_v<Shape>);
-        shape.n = batch();
-        return add(node, op, &shape, sizeof(shape), cost, dims);
-    }
-    DeviceStep& add(const Node& node, const char* op, const void* shape, std::size_t size, const Cost& cost, const Dims& dims) {
-        if (node.residual >= 0 && this->dims(node.residual) != dims) {
-            throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
-        }
-        set_dims(node.output, dims);
-        const auto* bytes = static_cast<const std::byte*>(shape);
-        plan_.steps.push_back({.node = node.label,
-                               .value = node.stored,
-                               .op = op,
-                               .inputs = node.inputs,
-                               .residual = node.residual,
-                               .output = node.output,
-                               .shape = std::vector<std::byte>(bytes, bytes + size),
-                               .cost = cost,
-                               .weights = node.weights,
-                               .kernel = node.kernel});
-        return plan_.steps.back();
-    }
-    void same_memory(const Node& node, const Dims& dims) {
-        set_dims(node.output, dims);
-        DeviceStep& view = plan_.steps.emplace_back();
-        view.node = node.label;
-        view.value = node.stored;
-        view.inputs = {node.inputs.at(0)};
-        view.output = node.output;
-    }
+DeviceStep& DevicePlanner::add(const Node& node, const char* op, const void* shape, std::size_t size, const Cost& cost) {
+    const auto* bytes = static_cast<const std::byte*>(shape);
+    plan_.steps.push_back({.node = node.label,
+                           .value = node.stored,
+                           .op = op,
+                           .inputs = node.inputs,
+                           .residual = node.residual,
+                           .output = node.output,
+                           .shape = std::vector<std::byte>(bytes, bytes + size),
+                           .cost = cost,
+                           .weights = node.weights,
+                           .kernel = node.kernel});
+    return plan_.steps.back();
+}
 
-    void lower_conv2d(const Node& node);
-    void lower_separable(const Node& node);
-    void lower_pool(const Node& node, PoolKind kind);
-    void lower_global_pool(const Node& node, GlobalPoolKind kind);
-    void lower_dense(const Node& node);
-    void lower_activation(const Node& node);
-    void lower_add(const Node& node);
-    void lower_batch_norm(const Node& node);
-    void lower_softmax(const Node& node);
-    void lower_local_response_norm(const Node& node);
-    void lower_concat(const Node& node);
-    const Dims& features(const Node& node) const;
+void DevicePlanner::makes_floats(const Node& node, const Dims& dims) {
+    if (node.residual >= 0 && this->dims(node.residual) != dims) {
+        throw ModelError(message(node.label, ": the two sides of the sum have different shapes"));
+    }
+    write_floats(node.output, dims);
+}
 
-    bool fuse_separable_;
-    DevicePlan plan_;
-};
+void DevicePlanner::write_floats(int value, const Dims& dims) {
+    set_dims(value, dims);
+    stands_as_floats_.insert(value);
+}
+
+void DevicePlanner::same_memory(const Node& node, const Dims& dims) {
+    write_floats(node.output, dims);
+    DeviceStep& view = plan_.steps.emplace_back();
+    view.node = node.label;
+    view.value = node.stored;
+    view.inputs = {node.inputs.at(0)};
+    view.output = node.output;
+}
 
 void DevicePlanner::lower_separable(const Node& node) {
     const Node& before = *node.before;
@@ -100,7 +82,8 @@ void DevicePlanner::lower_separable(const Node& node) {
     params.x = {shape.first.n, shape.first.oc, shape.first.oh, shape.first.ow};
     shape.second = conv2d::infer(params);
     const Cost cost = separable::cost(one_image(shape.first), one_image(shape.second));
-    DeviceStep& made = add(node, "separable", &shape, sizeof(shape), cost, {shape.second.oc, shape.second.oh, shape.second.ow});
+    makes_floats(node, {shape.second.oc, shape.second.oh, shape.second.ow});
+    DeviceStep& made = add(node, "separable", &shape, sizeof(shape), cost);
     made.weights = {{"w_dw", before.weight("w")}, {"w_pw", node.weight("w")}};
     if (const Weight* b = before.find_weight("b"); b != nullptr) {
         made.weights["b_dw"] = *b;
@@ -233,6 +216,12 @@ void DevicePlanner::lower_concat(const Node& node) {
 }
 
 void DevicePlanner::lower(const Node& node) {
+    for (const int value : node.before ? node.before->inputs : node.inputs) {
+        read_floats(value);
+    }
+    if (node.residual >= 0) {
+        read_floats(node.residual);
+    }
     using Lower = void (DevicePlanner::*)(const Node&);
     static const std::map<std::string, Lower> table{
         {"conv2d", &DevicePlanner::lower_conv2d},
@@ -263,17 +252,19 @@ void DevicePlanner::lower(const Node& node) {
     }
 }
 
-} // namespace
-
 DevicePlan plan_device(Graph graph, int batch, bool fuse_separable) {
-    if (!graph.quantization.empty()) {
-        throw ModelError(message("network '", graph.name, "': layers on bytes have no form on devices"));
+    const bool int8 = !graph.quantization.empty();
+    if (int8) {
+        optimise_int8(graph);
+    } else {
+        optimise(graph);
     }
-    optimise(graph);
     DevicePlanner planner(graph, batch, fuse_separable);
     for (const Node& node : graph.nodes) {
         try {
-            planner.lower(node);
+            if (!int8 || !planner.lower_int8(node)) {
+                planner.lower(node);
+            }
         } catch (const ValueError& e) {
             throw ModelError(message(node.label, ": ", e.what()));
         }

@@ -1,11 +1,8 @@
 // Layers on bytes. Weights are quantised here, one scale a filter; values between layers keep the scale that the graph says.
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
 #include "base/error.hpp"
 #include "net/lower.hpp"
+#include "net/quantized.hpp"
 #include "ops/add_int8/add_int8.hpp"
 #include "ops/concat_int8/concat_int8.hpp"
 #include "ops/conv2d_int8/conv2d_int8.hpp"
@@ -18,81 +15,12 @@ namespace fk::net {
 
 namespace {
 
-struct Weights {
-    std::vector<std::int8_t> values;
-    std::vector<double> scale; // of each filter
-};
-
-// Symmetric, the largest magnitude of a filter is 127.
-Weights quantize_weights(const Node& node) {
-    const Weight& w = node.weight("w");
-    const auto filters = static_cast<std::size_t>(w.dims.at(0));
-    const std::size_t row = w.data.size() / filters;
-    Weights result{std::vector<std::int8_t>(w.data.size()), std::vector<double>(filters)};
-    for (std::size_t o = 0; o < filters; ++o) {
-        double most = 0;
-        for (std::size_t i = o * row; i < (o + 1) * row; ++i) {
-            if (!std::isfinite(w.data[i])) {
-                throw ModelError(message(node.label, ": weight 'w' has values that are not finite"));
-            }
-            most = std::max(most, std::abs(double(w.data[i])));
-        }
-        result.scale[o] = most > 0 ? most / 127 : 1;
-        for (std::size_t i = o * row; i < (o + 1) * row; ++i) {
-            result.values[i] = static_cast<std::int8_t>(std::nearbyint(w.data[i] / result.scale[o]));
-        }
-    }
-    return result;
-}
-
-struct Clip {
-    float low, high;
-};
-
-// Where an activation that is a clip cuts, in bytes.
-Clip clip_of(const Activation& activation, const Quantization& y) {
-    Clip clip{0, 255};
-    if (activation.kind != FK_ACTIVATION_NONE) {
-        clip.low = static_cast<float>(y.zero_point);
-    }
-    if (activation.kind == FK_ACTIVATION_RELU6) {
-        clip.high = static_cast<float>(std::min(255.0, y.zero_point + std::nearbyint(6.0 / y.scale)));
-    }
-    return clip;
-}
-
-bool is_clip(const Activation& a) {
-    return a.kind == FK_ACTIVATION_NONE || a.kind == FK_ACTIVATION_RELU || a.kind == FK_ACTIVATION_RELU6;
-}
-
-Requantization requantization(const Planner& planner, const Node& node, const Weights& w) {
-    const Quantization& x = planner.quantization(node.inputs.at(0));
-    const Quantization& y = planner.quantization(node.output);
-    const float* bias = bias_of(node);
-    const Clip clip = clip_of(node.activation, y);
-    Requantization r;
-    r.low = clip.low;
-    r.high = clip.high;
-    double residual_zero = 0;
-    if (node.residual >= 0) {
-        const Quantization& other = planner.quantization(node.residual);
-        r.residual_multiplier = static_cast<float>(double(other.scale) / y.scale);
-        residual_zero = double(other.scale) / y.scale * other.zero_point;
-    }
-    for (std::size_t o = 0; o < w.scale.size(); ++o) {
-        r.multiplier.push_back(static_cast<float>(x.scale * w.scale[o] / y.scale));
-        r.offset.push_back(
-            static_cast<float>((bias != nullptr ? bias[o] / double(y.scale) : 0.0) + y.zero_point - residual_zero));
-    }
-    return r;
-}
-
 bool lower_depthwise(Planner& planner, const Node& node) {
     if (node.residual >= 0) {
         return false;
     }
     const depthwise_int8::Shape shape = depthwise_int8::infer(depthwise_params(planner, node));
-    const Weights w = quantize_weights(node);
+    const QuantizedWeights w = quantize_weights(node);
     const auto layer =
         std::make_shared<depthwise_int8::Plan>(shape, w.values.data(), planner.quantization(node.inputs[0]).zero_point,
                                                requantization(planner, node, w), planner.threads());
@@ -112,7 +40,7 @@ bool lower_conv2d(Planner& planner, const Node& node) {
     }
     const conv2d_int8::Shape shape = conv2d_int8::infer(conv2d_params(planner, node));
     const int x = node.inputs[0];
-    const Weights w = quantize_weights(node);
+    const QuantizedWeights w = quantize_weights(node);
     // A picture of one or three channels would fill its blocks with zeros; the kernels read it as it is.
     const bool planar = planner.is_input(x) && shape.ic < 4;
     const auto layer = std::make_shared<conv2d_int8::Plan>(shape, w.values.data(), planner.quantization(x).zero_point,
@@ -136,14 +64,6 @@ bool lower_conv2d(Planner& planner, const Node& node) {
     return true;
 }
 
-// Whether something reads a vector of features as floats: the caller, or a layer that has no form on bytes.
-bool wanted_as_floats(const Graph& graph, int value) {
-    return value == graph.output || std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-               const bool reads = std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
-               return reads && node.op != "dense" && node.op != "add";
-           });
-}
-
 bool lower_dense(Planner& planner, const Node& node) {
     const int x = node.inputs.at(0);
     const Weight& weights = node.weight("w");
@@ -154,24 +74,11 @@ bool lower_dense(Planner& planner, const Node& node) {
     const Dims& image = planner.image_of(x);
     const dense_int8::Shape shape =
         dense_int8::infer({.x = {planner.batch(), image[0], image[1] * image[2]}, .w = {weights.dims[0], weights.dims[1]}});
-    const Weights w = quantize_weights(node);
-    const Quantization& q = planner.quantization(x);
+    const QuantizedWeights w = quantize_weights(node);
     const bool floats = wanted_as_floats(planner.graph(), node.output);
-    Requantization r;
-    if (floats) {
-        const bool clipped = node.activation.kind != FK_ACTIVATION_NONE;
-        r.low = clipped ? 0 : -std::numeric_limits<float>::infinity();
-        r.high = node.activation.kind == FK_ACTIVATION_RELU6 ? 6 : std::numeric_limits<float>::infinity();
-        const float* bias = bias_of(node);
-        for (std::size_t o = 0; o < w.scale.size(); ++o) {
-            r.multiplier.push_back(static_cast<float>(q.scale * w.scale[o]));
-            r.offset.push_back(bias != nullptr ? bias[o] : 0.0F);
-        }
-    } else {
-        r = requantization(planner, node, w);
-    }
+    const Requantization r = floats ? to_floats(planner, node, w) : requantization(planner, node, w);
     const auto layer =
-        std::make_shared<dense_int8::Plan>(shape, w.values.data(), q.zero_point, r,
+        std::make_shared<dense_int8::Plan>(shape, w.values.data(), planner.quantization(x).zero_point, r,
                                            floats ? dense_int8::Result::floats : dense_int8::Result::bytes, planner.threads());
     const int to = floats ? planner.write(node.output, 1, {shape.out}) : planner.write_bytes(node.output, {shape.out});
     add_step(planner, node, "dense_int8", *layer, {from}, to, dense_int8::cost(one_image(shape)),

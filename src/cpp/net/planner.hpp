@@ -43,12 +43,17 @@ class Values {
     std::array<std::int64_t, 4> image_dims(const Node& node, int value) const;
     // The same; (C) is taken for an image of one pixel.
     std::array<std::int64_t, 4> image_or_pixel(int value) const;
+    // What bytes that stand for a value mean; throws ModelError that names the value where that is not known.
+    const Quantization& quantization(int value) const;
 
   private:
     const Graph& graph_;
     int batch_;
     std::vector<Dims> dims_;
 };
+
+// Features are an image of one pixel.
+inline Dims as_image(const Dims& dims) { return dims.size() == 1 ? Dims{dims[0], 1, 1} : dims; }
 
 // What the lowering of a node may use.
 class Planner : public Values {
@@ -84,8 +89,6 @@ class Planner : public Values {
     bool stands_as_bytes(int value) const { return buffer_of_.contains({value, int(Bytes::blocked)}); }
     bool stands_as_floats(int value) const { return widest_block(value) > 0; }
     const Dims& image_of(int value) const;
-    // Throws ModelError that names the value where there is none.
-    const Quantization& quantization(int value) const;
 
     // The only node that reads a value, null where there are several or it is the output.
     const Node* sole_reader(int value) const;
@@ -121,7 +124,6 @@ class Planner : public Values {
     void find_joined();
     void hold_all_images(int buffer);
     Portions portions() const;
-    static Dims as_image(const Dims& dims) { return dims.size() == 1 ? Dims{dims[0], 1, 1} : dims; }
     int widest_block(int value) const; // of floats, 0: there are none
     int dequantized(int value, int block);
     int find_bytes(std::int64_t bytes);

@@ -1,6 +1,5 @@
 // Values as bytes, and the steps between them and float32.
 
-#include "base/error.hpp"
 #include "net/planner.hpp"
 #include "ops/quantize/quantize.hpp"
 
@@ -13,15 +12,6 @@ constexpr int blocked = static_cast<int>(Planner::Bytes::blocked);
 std::int64_t pixels_of(const Dims& image) { return image[1] * image[2]; }
 
 } // namespace
-
-const Quantization& Planner::quantization(int value) const {
-    const auto found = graph().quantization.find(value);
-    if (found == graph().quantization.end()) {
-        throw ModelError(message("network '", graph().name, "': value '", graph().values[static_cast<std::size_t>(value)],
-                                 "' has no quantisation; calibrate the network again"));
-    }
-    return found->second;
-}
 
 const Dims& Planner::image_of(int value) const {
     const auto found = images_.find(value);

@@ -305,6 +305,7 @@ def binary_weight_dense(
     activation: str | None = None,
     slope: float | None = None,
     out: Float32 | None = None,
+    device: str = "cpu",
 ) -> Float32:
     """Fully connected layer of binary weights on float inputs: `dense` with the weights alpha sign(w).
 
@@ -313,7 +314,7 @@ def binary_weight_dense(
     x : float32 [N, I]
     filters
         From `binarize` of weights [O, I].
-    b, activation, out
+    b, activation, out, device
         As in `dense`; `slope` is the activation's alpha.
 
     Returns
@@ -326,7 +327,7 @@ def binary_weight_dense(
         As `dense`; also where `filters` are a convolution's.
     """
     _require_filters(filters, is_dense=True)
-    return dense(x, filters.weights(), b, activation=activation, alpha=slope, out=out)
+    return dense(x, filters.weights(), b, activation=activation, alpha=slope, out=out, device=device)
 
 
 def _words_out(
