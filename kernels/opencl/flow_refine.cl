@@ -3,18 +3,21 @@
  * flow_refine_warp    mean and difference of the first frame and the moved second one
  * flow_refine_smooth  alpha psi' of the smoothness term
  * flow_refine_system  the linear equations of each pixel
- * flow_refine_relax   half a sweep of red-black successive over-relaxation: pixels of one colour, which do not see each other, so
- *                     that the order of updates is the processor's
+ * flow_refine_relax   half a sweep of red-black successive over-relaxation, FK_LANES pixels of a row a work item: pixels of one
+ *                     colour, which do not see each other, so that the order of updates is the processor's
  * flow_refine_merge   unknowns -> flow
  *
- * One work item a pixel. Frames are planes as in flow_dis.cl, flows (u, v) pairs, dense. Unknowns and equations stand with the
- * even columns of a row before its odd ones, so that the pixels of a colour are neighbours: FK_PLANES planes of height rows of
- * twice (width + 1) / 2 numbers.
+ * The others: one work item a pixel. Frames are planes as in flow_dis.cl, flows (u, v) pairs, dense. Unknowns and equations stand
+ * with the even columns of a row before its odd ones, so that the pixels of a colour are neighbours: FK_PLANES planes of height + 2
+ * rows, the first and the last of zeros, each of twice fk_cols(width) numbers, FK_SIDE or more zeros at both ends. So no half sweep
+ * asks where the border is: there the weights are zero.
+ *
+ * Build options: FK_LANES 1, 8 (fk_common.h).
  */
 #include "fk_common.h"
 #include "fk_flow_refine.h"
 
-enum { FK_BORDER = 16 };
+enum { FK_BORDER = 16, FK_SIDE = 8 };
 enum { FK_U, FK_V, FK_M11, FK_M12, FK_M22, FK_B1, FK_B2, FK_ACROSS, FK_DOWN, FK_PLANES };
 
 /* As in flow_refine.cpp. */
@@ -98,12 +101,32 @@ fk_equations fk_data_terms(const fk_flow_refine_shape s, __global const float* m
     return e;
 }
 
+int fk_cols(const int width) { return FK_CEIL_DIV((width + 1) / 2, FK_SIDE) * FK_SIDE + 2 * FK_SIDE; }
+
+size_t fk_plane_of(const fk_flow_refine_shape s) { return ((size_t)s.height + 2) * 2 * fk_cols(s.width); }
+
+/* Column x = 2 i + parity of row y among the unknowns. */
+size_t fk_place(const fk_flow_refine_shape s, const int i, const int parity, const int y) {
+    return ((size_t)(y + 1) * 2 + parity) * fk_cols(s.width) + FK_SIDE + i;
+}
+
+/* Work item (i, 2 y + parity) of all the places, those around the picture included. */
 __kernel void flow_refine_system(const fk_flow_refine_shape s, __global const float* restrict mean,
                                  __global const float* restrict difference, __global const float2* restrict flow,
                                  __global const float* restrict smoothness, __global float* restrict system) {
-    const int x = (int)get_global_id(0);
-    const int y = (int)get_global_id(1);
-    if (x >= s.width || y >= s.height) {
+    const int i = (int)get_global_id(0) - FK_SIDE;
+    const int parity = (int)get_global_id(1) & 1;
+    const int x = 2 * i + parity;
+    const int y = (int)get_global_id(1) / 2 - 1;
+    if (i >= fk_cols(s.width) - FK_SIDE || y > s.height) {
+        return;
+    }
+    const size_t plane = fk_plane_of(s);
+    __global float* to = system + fk_place(s, i, parity, y);
+    if (x < 0 || x >= s.width || y < 0 || y >= s.height) {
+        for (int k = 0; k < FK_PLANES; ++k) {
+            to[k * plane] = 0;
+        }
         return;
     }
     const size_t pixel = (size_t)y * s.width + x;
@@ -117,9 +140,6 @@ __kernel void flow_refine_system(const fk_flow_refine_shape s, __global const fl
     const fk_equations e = fk_data_terms(s, mean, difference, x, y);
     const float m11 = e.a11 + weights, m22 = e.a22 + weights;
     const float scale = s.omega / (m11 * m22 - e.a12 * e.a12);
-    const int cols = (s.width + 1) / 2;
-    const size_t plane = (size_t)s.height * 2 * cols;
-    __global float* to = system + ((size_t)y * 2 + (x & 1)) * cols + x / 2;
     to[FK_U * plane] = motion.x;
     to[FK_V * plane] = motion.y;
     to[FK_M11 * plane] = scale * m22;
@@ -131,45 +151,39 @@ __kernel void flow_refine_system(const fk_flow_refine_shape s, __global const fl
     to[FK_DOWN * plane] = below;
 }
 
-/* half_sweep: even ones take the pixels with x + y even. Neighbours beyond the border have no weight, and may hold anything. */
-__kernel void flow_refine_relax(const fk_flow_refine_shape s, const int half_sweep, __global float* system) {
-    const int i = (int)get_global_id(0);
+/* What a neighbour at `from` brings, by the weight at `weight`. */
+#define FK_PULL(weight, from)                                                                                                    \
+    {                                                                                                                            \
+        const fk_vec w = FK_LOAD(weight);                                                                                        \
+        su = FK_FMA(w, FK_LOAD((from) + FK_U * plane), su);                                                                      \
+        sv = FK_FMA(w, FK_LOAD((from) + FK_V * plane), sv);                                                                      \
+    }
+
+/* half_sweep: even ones take the pixels with x + y even. */
+__kernel __attribute__((vec_type_hint(fk_vec))) void flow_refine_relax(const fk_flow_refine_shape s, const int half_sweep,
+                                                                       __global float* system) {
+    const int i = (int)get_global_id(0) * FK_LANES;
     const int y = (int)get_global_id(1);
-    const int parity = (y + half_sweep) & 1;
-    const int x = 2 * i + parity;
-    if (x >= s.width || y >= s.height) {
+    if (i >= (s.width + 1) / 2 || y >= s.height) {
         return;
     }
-    const int cols = (s.width + 1) / 2;
-    const size_t plane = (size_t)s.height * 2 * cols, line = 2 * (size_t)cols;
-    __global float* here = system + ((size_t)y * 2 + parity) * cols + i;
-    __global float* beside = system + ((size_t)y * 2 + 1 - parity) * cols + i + parity; /* to the right; the left one before it */
-    float su = here[FK_B1 * plane], sv = here[FK_B2 * plane];
-    if (x > 0) {
-        const float weight = beside[FK_ACROSS * plane - 1];
-        su += weight * beside[FK_U * plane - 1];
-        sv += weight * beside[FK_V * plane - 1];
-    }
-    if (x + 1 < s.width) {
-        const float weight = here[FK_ACROSS * plane];
-        su += weight * beside[FK_U * plane];
-        sv += weight * beside[FK_V * plane];
-    }
-    if (y > 0) {
-        __global const float* above = here - line;
-        const float weight = above[FK_DOWN * plane];
-        su += weight * above[FK_U * plane];
-        sv += weight * above[FK_V * plane];
-    }
-    if (y + 1 < s.height) {
-        __global const float* below = here + line;
-        const float weight = here[FK_DOWN * plane];
-        su += weight * below[FK_U * plane];
-        sv += weight * below[FK_V * plane];
-    }
-    const float m12 = here[FK_M12 * plane];
-    here[FK_U * plane] = (1 - s.omega) * here[FK_U * plane] + here[FK_M11 * plane] * su + m12 * sv;
-    here[FK_V * plane] = (1 - s.omega) * here[FK_V * plane] + m12 * su + here[FK_M22 * plane] * sv;
+    const int parity = (y + half_sweep) & 1;
+    const size_t plane = fk_plane_of(s), line = 2 * (size_t)fk_cols(s.width);
+    __global float* here = system + fk_place(s, i, parity, y);
+    __global float* right = system + fk_place(s, i + parity, 1 - parity, y);
+    __global float* left = right - 1;
+    __global float* above = here - line;
+    fk_vec su = FK_LOAD(here + FK_B1 * plane), sv = FK_LOAD(here + FK_B2 * plane);
+    FK_PULL(left + FK_ACROSS * plane, left)
+    FK_PULL(here + FK_ACROSS * plane, right)
+    FK_PULL(above + FK_DOWN * plane, above)
+    FK_PULL(here + FK_DOWN * plane, here + line)
+    const fk_vec m11 = FK_LOAD(here + FK_M11 * plane), m12 = FK_LOAD(here + FK_M12 * plane), m22 = FK_LOAD(here + FK_M22 * plane);
+    const fk_vec kept = (fk_vec)(1 - s.omega);
+    const fk_vec u = FK_FMA(kept, FK_LOAD(here + FK_U * plane), FK_FMA(m11, su, m12 * sv));
+    const fk_vec v = FK_FMA(kept, FK_LOAD(here + FK_V * plane), FK_FMA(m12, su, m22 * sv));
+    FK_STORE(u, here + FK_U * plane);
+    FK_STORE(v, here + FK_V * plane);
 }
 
 __kernel void flow_refine_merge(const fk_flow_refine_shape s, __global const float* restrict system,
@@ -179,8 +193,6 @@ __kernel void flow_refine_merge(const fk_flow_refine_shape s, __global const flo
     if (x >= s.width || y >= s.height) {
         return;
     }
-    const int cols = (s.width + 1) / 2;
-    const size_t plane = (size_t)s.height * 2 * cols;
-    __global const float* from = system + ((size_t)y * 2 + (x & 1)) * cols + x / 2;
-    flow[(size_t)y * s.width + x] = (float2)(from[FK_U * plane], from[FK_V * plane]);
+    __global const float* from = system + fk_place(s, x / 2, x & 1, y);
+    flow[(size_t)y * s.width + x] = (float2)(from[0], from[fk_plane_of(s)]);
 }

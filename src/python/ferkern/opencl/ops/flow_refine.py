@@ -19,6 +19,8 @@ BORDER = 16
 """Pixels around a plane: FK_BORDER in the kernels."""
 SYSTEM_PLANES = 9
 """FK_PLANES in ``flow_refine.cl``."""
+SIDE = 8
+"""FK_SIDE in ``flow_refine.cl``."""
 
 
 def pixel_group(info: DeviceInfo) -> tuple[int, int]:
@@ -45,6 +47,11 @@ def row_of(width: int) -> int:
     return -(-(width + 2 * BORDER) // 16) * 16
 
 
+def _cols(width: int) -> int:
+    """Places for the unknowns of every second pixel of a row: fk_cols in ``flow_refine.cl``."""
+    return -(-((width + 1) // 2) // SIDE) * SIDE + 2 * SIDE
+
+
 class Refinement:
     """The steps for pictures of up to height x width pixels; `shape` is the record of op ``flow_refine``."""
 
@@ -52,10 +59,11 @@ class Refinement:
         _, self._relax = _core.device_kernel("flow_refine", shape, "opencl")
         self._device = device
         self._shape = shape.copy()
-        self._program = build(device, FILE, {})
+        self._lanes = 8 if device.info.kind == "cpu" else 1
+        self._program = build(device, FILE, {"FK_LANES": self._lanes})
         self._group = pixel_group(device.info)
         plane = 4 * height * width
-        system = SYSTEM_PLANES * 4 * height * 2 * ((width + 1) // 2)
+        system = SYSTEM_PLANES * 4 * (height + 2) * 2 * _cols(width)
         self.sizes = {"mean": plane, "difference": plane, "smoothness": plane, "the equations": system}
         """Buffers that it needs: what → bytes."""
         self._buffers: tuple[Any, ...] = ()
@@ -74,11 +82,13 @@ class Refinement:
         def launch(name: str, *arguments: Any) -> None:
             self._program.launch(name, size, self._group, shape, *arguments)
 
-        half = (level.width + 1) // 2, level.height
+        half = -(-(level.width + 1) // (2 * self._lanes)), level.height
+        places = _cols(level.width), 2 * (level.height + 2)
         for _ in range(steps):
             launch("flow_refine_warp", np.int32(level.row), level.prev, level.next, flow, mean, difference)
             launch("flow_refine_smooth", flow, smoothness)
-            launch("flow_refine_system", mean, difference, flow, smoothness, system)
+            arguments = shape, mean, difference, flow, smoothness, system
+            self._program.launch("flow_refine_system", places, self._group, *arguments)
             for half_sweep in range(2 * int(shape["sweeps"])):
                 self._program.launch(self._relax, half, self._group, shape, np.int32(half_sweep), system)
             launch("flow_refine_merge", system, flow)
