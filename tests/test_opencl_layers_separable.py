@@ -62,9 +62,11 @@ def test_edge_sizes(device, rng, size):
         assert close(y, np.maximum(expected, 0), bound)
 
 
-def test_many_filters_and_channels_in_several_steps(device, rng):
-    """More channels than lie between the halves at a time, more filters than a group has."""
-    x, dw, pw, b, b_dw = make(rng, (1, 700, 9, 9, 600, (3, 3)))
+@pytest.mark.parametrize("sizes", [(700, 9, 9, 600), (2000, 3, 40, 5), (4000, 2, 5, 3)], ids=str)
+def test_many_filters_and_channels(device, rng, sizes):
+    """More filters than a group has; more channels than lie between the halves at a time, in whole rows, or at all."""
+    c, h, w, o = sizes
+    x, dw, pw, b, b_dw = make(rng, (1, c, h, w, o, (3, 3)))
     expected, bound = halves(x, dw, pw, b, b_dw, padding=1)
     y = nn.depthwise_separable(x, dw, pw, b, b_dw=b_dw, padding=1, activation_dw="relu", device=device)
     assert close(y, expected, bound)

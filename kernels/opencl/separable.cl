@@ -1,15 +1,16 @@
 /* Depthwise-separable convolution; the formula stands in src/cpp/ops/separable/separable.hpp. Arrays are dense NCHW.
  *
- * separable_fused  a group computes a region of rows x columns pixels of an image for some blocks of FK_LANES filters. It puts the
- *                  depthwise half into local memory, `depth` channels at a time, and adds these to the sums, in registers, of
- *                  FK_TILE pixels times FK_LANES filters. What lies between the halves is never written to global memory;
- *                  groups that share a region (where there are more filters than a group has) compute it anew.
+ * separable_fused  a group computes a region of rows x columns pixels of an image for some blocks of filters. It puts the depthwise
+ *                  half into local memory, `depth` channels at a time, and adds these to sums that it keeps in registers. What lies
+ *                  between the halves is never written to global memory; groups that share a region (where there are more
+ *                  filters than a group has) compute it anew.
  * separable_pack   lays out the pointwise weights so that they are read in order
  *
- * Build options: FK_LANES, FK_TILE, FK_ROWS; FK_INTERLEAVE 1: for a GPU. Every work item has one tile of sums, which it keeps while
- * the group passes through the channels, and takes depthwise outputs from the image as it stands, neighbours next to each other.
- * 0: for a CPU. A group is one work item, which takes all channels at once, in vectors over a tile of the image, and then makes
- * one tile of sums after the other.
+ * Build options: FK_LANES, FK_TILE, FK_ROWS; FK_INTERLEAVE 1: for a GPU. A work item has the sums of FK_TILE pixels times FK_LANES
+ * filters, a block, while the group passes through the channels; depthwise outputs are computed from the image as it stands,
+ * neighbours next to each other. 0: for a CPU. A group is one work item, which takes all channels at once, in vectors over a tile
+ * of the image, and then makes the sums of FK_TILE filters, a block, times FK_VECTORS vectors of pixels one after the other: their
+ * results stand side by side in memory, and 12 sums take 2 + 6 loads (with vectors of filters 1 + 14 for 14).
  */
 #include "fk_depthwise_tile.h"
 #include "fk_separable.h"
@@ -18,24 +19,30 @@
 #ifndef FK_TILE
 #define FK_TILE 1
 #endif
+#if FK_INTERLEAVE
+#define FK_BLOCK FK_LANES
+#else
+#define FK_BLOCK FK_TILE
+#endif
+#define FK_VECTORS 2
 
 /* Where a group works: rows x columns pixels of the output from (top, left). */
 typedef struct fk_region {
     int top, left, rows, columns;
 } fk_region;
 
-/* w [oc, ic], bias [oc] or null -> [block of FK_LANES filters][1 + ic][FK_LANES]: the bias, then the weights; zeros past the end. */
+/* w [oc, ic], bias [oc] or null -> [block of FK_BLOCK filters][1 + ic][FK_BLOCK]: the bias, then the weights; zeros past the end. */
 __kernel void separable_pack(const fk_separable_shape s, __global const float* restrict w, __global const float* restrict bias,
                              __global float* restrict packed) {
     const int c = (int)get_global_id(0); /* 0: the bias */
     const int block = (int)get_global_id(1);
-    if (c > s.second.ic || block * FK_LANES >= s.second.oc) {
+    if (c > s.second.ic || block * FK_BLOCK >= s.second.oc) {
         return;
     }
-    for (int lane = 0; lane < FK_LANES; ++lane) {
-        const int o = block * FK_LANES + lane;
+    for (int i = 0; i < FK_BLOCK; ++i) {
+        const int o = block * FK_BLOCK + i;
         const float value = o >= s.second.oc ? 0.0f : c > 0 ? w[(size_t)o * s.second.ic + c - 1] : bias != 0 ? bias[o] : 0.0f;
-        packed[((size_t)block * (1 + s.second.ic) + c) * FK_LANES + lane] = value;
+        packed[((size_t)block * (1 + s.second.ic) + c) * FK_BLOCK + i] = value;
     }
 }
 
@@ -106,6 +113,7 @@ fk_region fk_region_of(const fk_separable_shape s, const int number, const int r
     return region;
 }
 
+#if FK_INTERLEAVE
 /* Adds `channels` channels of a block's weights and of what lies between the halves to the sums of pixels at[]. */
 void fk_add_channels(__global const float* restrict packed, __local const float* restrict between, const int channels,
                      const int pixels, const int* at, fk_vec* sum) {
@@ -143,27 +151,69 @@ void fk_begin_sums(const int used, const int first, const int step, __global con
         sum[t] = FK_LOAD(bias);
     }
 }
+#else
+/* Results of a block of filters for the pixels [first, first + FK_VECTORS FK_LANES) of a region, which stand side by side. */
+void fk_make_sums(const fk_separable_shape s, const size_t image, const fk_region region, const int block, const int first,
+                  const int pixels, __global const float* restrict weights, __local const float* restrict between,
+                  __global const float* restrict residual, __global float* restrict y) {
+    fk_vec sum[FK_TILE][FK_VECTORS];
+#pragma unroll
+    for (int i = 0; i < FK_TILE; ++i) {
+#pragma unroll
+        for (int v = 0; v < FK_VECTORS; ++v) {
+            sum[i][v] = (fk_vec)(weights[i]);
+        }
+    }
+    for (int c = 0; c < s.second.ic; ++c) {
+        __local const float* right = between + c * pixels + first;
+        weights += FK_TILE;
+#pragma unroll
+        for (int i = 0; i < FK_TILE; ++i) {
+#pragma unroll
+            for (int v = 0; v < FK_VECTORS; ++v) {
+                sum[i][v] = FK_FMA(FK_LOAD(right + v * FK_LANES), (fk_vec)(weights[i]), sum[i][v]);
+            }
+        }
+    }
+    const size_t plane = (size_t)s.second.oh * s.second.ow;
+    const size_t begin = (image * s.second.oc + (size_t)block * FK_TILE) * plane + (size_t)region.top * s.second.ow + region.left;
+    const int used = region.rows * region.columns;
+#pragma unroll
+    for (int i = 0; i < FK_TILE; ++i) {
+#pragma unroll
+        for (int v = 0; v < FK_VECTORS; ++v) {
+            const int pixel = first + v * FK_LANES;
+            if (block * FK_TILE + i < s.second.oc && pixel < used) {
+                const size_t to = begin + i * plane + pixel;
+                fk_store_row(sum[i][v], residual != 0 ? residual + to : 0, min(FK_LANES, used - pixel), s.second.activation,
+                             s.second.alpha, y + to);
+            }
+        }
+    }
+}
+#endif
 
 /* Regions are of at most rows x columns pixels. FK_INTERLEAVE 1: `tiles` (a multiple of the group's) work items along axis 0
- * share one, and a work item has one of the blocks of filters along axis 1; 0: a work item has a region and `blocks` of them. */
+ * share one, and a work item has one of the blocks of filters along axis 1; 0: a work item has a region, which is of whole rows or
+ * of one row, and `blocks` blocks. */
 __kernel __attribute__((vec_type_hint(fk_vec))) void
 separable_fused(const fk_separable_shape s, const int rows, const int columns, const int tiles, const int blocks, const int depth,
                 __global const float* restrict x, __global const float* restrict w_dw, __global const float* restrict b_dw,
                 __global const float* restrict packed, __global const float* restrict residual, __global float* restrict y,
                 __local float* restrict between, __local float* restrict tile) {
     const size_t image = get_global_id(2);
-    const int pixels = rows * columns;
     const int ic = s.second.ic;
-    const int all = FK_CEIL_DIV(s.second.oc, FK_LANES);
-    int at[FK_TILE];
-    fk_vec sum[FK_TILE];
+    const int all = FK_CEIL_DIV(s.second.oc, FK_BLOCK);
     x += image * s.first.c * s.first.ih * s.first.iw;
 #if FK_INTERLEAVE
     const fk_region region = fk_region_of(s, (int)get_global_id(0) / tiles, rows, columns);
     const int used = region.rows * region.columns;
+    const int pixels = rows * columns;
     const int block = (int)get_global_id(1);
     const int mine = (int)get_global_id(0) % tiles;
     const bool works = block < all && mine < used;
+    int at[FK_TILE];
+    fk_vec sum[FK_TILE];
     packed += (size_t)min(block, all - 1) * (1 + ic) * FK_LANES;
     fk_begin_sums(used, mine, tiles, packed, at, sum);
     for (int first = 0; first < ic; first += depth) {
@@ -180,15 +230,14 @@ separable_fused(const fk_separable_shape s, const int rows, const int columns, c
     }
 #else
     const fk_region region = fk_region_of(s, (int)get_global_id(0), rows, columns);
-    const int used = region.rows * region.columns;
+    const int step = FK_VECTORS * FK_LANES;
+    const int pixels = FK_CEIL_DIV(rows * columns, step) * step;
     const int begin = (int)get_global_id(1) * blocks;
     fk_depthwise_region(s.first, region, 0, ic, pixels, x, w_dw, b_dw, between, tile);
     for (int block = begin; block < min(begin + blocks, all); ++block) {
-        __global const float* weights = packed + (size_t)block * (1 + ic) * FK_LANES;
-        for (int first = 0; first < used; first += FK_TILE) {
-            fk_begin_sums(used, first, 1, weights, at, sum);
-            fk_add_channels(weights + FK_LANES, between, ic, pixels, at, sum);
-            fk_store_sums(s, image, region, block, first, 1, sum, residual, y);
+        __global const float* weights = packed + (size_t)block * (1 + ic) * FK_TILE;
+        for (int first = 0; first < region.rows * region.columns; first += step) {
+            fk_make_sums(s, image, region, block, first, pixels, weights, between, residual, y);
         }
     }
 #endif

@@ -25,19 +25,23 @@ class Tuning:
     """What the fused kernel is built and launched with."""
 
     lanes: int
-    """Filters of a work item at a time: FK_LANES."""
+    """Numbers of a vector: FK_LANES."""
     tile: int
-    """Pixels of a work item at a time: FK_TILE."""
+    """Vectors of filters for as many pixels, or of pixels for as many filters: FK_TILE."""
     interleave: bool
     """Work items of a group share a region, each with a tile of sums of its own: FK_INTERLEAVE."""
     group: tuple[int, int]
     """Work items of a group: over a region's pixels, over blocks of filters; powers of two."""
+    filters: int
+    """Filters of a block."""
     blocks: int
     """Blocks of filters of a work item."""
     rows: int
     """Height of a region."""
     columns: int
     """Width of a region."""
+    pixels: int
+    """Those of a region, in whole steps."""
     depth: int
     """Channels between the halves at a time."""
     tile_bytes: int
@@ -83,25 +87,30 @@ def tuning(info: DeviceInfo, shape: Shape) -> Tuning:
 
 
 def _on_cpu(info: DeviceInfo, shape: Shape) -> Tuning | None:
-    """All channels of a region at once, 14 vectors of 8 sums; None where local memory is too small for that."""
-    lanes, tile = 8, 14
-    ic, oc, n = (int(shape["second"][name]) for name in ("ic", "oc", "n"))
-    pixels = min(8 * tile, (min(info.local_bytes, 256 * 1024) - 32 * 1024) // (4 * ic))
-    if pixels < tile:
+    """All channels of a region at once, 6 filters times 2 vectors of 8 pixels; None where local memory is too small."""
+    lanes, filters = 8, 6
+    step = 2 * lanes
+    ic, oc = (int(shape["second"][name]) for name in ("ic", "oc"))
+    budget = min(info.local_bytes, 256 * 1024)
+    most = (budget - 32 * 1024) // (4 * ic) // step * step
+    if most < step:
         return None
-    filters = -(-oc // lanes)
-    rows, columns, shares = _region(shape, pixels, lanes, tile, filters, n, info.compute_units)
+    blocks = -(-oc // filters)
+    rows, columns, shares = _region(shape, most, step, blocks, info.compute_units)
+    pixels = -(-rows * columns // step) * step
     tile_bytes = _tile_bytes(shape["first"], rows, columns, lanes)
-    if tile_bytes + 4 * ic * rows * columns > info.local_bytes:
+    if tile_bytes + 4 * ic * pixels > info.local_bytes:
         return None
     return Tuning(
         lanes=lanes,
-        tile=tile,
+        tile=filters,
         interleave=False,
         group=(1, 1),
-        blocks=-(-filters // shares),
+        filters=filters,
+        blocks=-(-blocks // shares),
         rows=rows,
         columns=columns,
+        pixels=pixels,
         depth=ic,
         tile_bytes=tile_bytes,
     )
@@ -119,43 +128,39 @@ def _on_gpu(shape: Shape) -> Tuning:
         tile=tile,
         interleave=True,
         group=(tiles, 16),
+        filters=4,
         blocks=1,
         rows=rows,
         columns=columns,
+        pixels=rows * columns,
         depth=max(1, min(int(second["ic"]), 16 * 1024 // (4 * rows * columns))),
         tile_bytes=4,
     )
 
 
-def _region(
-    shape: Shape, pixels: int, lanes: int, tile: int, filters: int, images: int, units: int
-) -> tuple[int, int, int]:
-    """Height and width of the regions of at most so many pixels that cost least, and how many parts share the filters.
+def _region(shape: Shape, most: int, step: int, blocks: int, units: int) -> tuple[int, int, int]:
+    """Height and width of the regions of at most so many pixels that cost least, and how many parts filters come in.
 
-    Counted are multiply-adds of vectors: the depthwise half takes whole vectors of `lanes` and ROWS rows, some to copy
-    and to store beside its window, in every part; the pointwise half whole tiles. Parts are to occupy all units.
+    Regions are of whole rows, or parts of one. Counted are multiply-adds of vectors: the depthwise half takes vectors
+    of ROWS rows, some to copy and store beside its window, in every part; the pointwise half whole steps of pixels.
+    Parts are to occupy all units.
     """
     first, second = shape["first"], shape["second"]
-    oh, ow = int(second["oh"]), int(second["ow"])
+    oh, ow, images = (int(second[name]) for name in ("oh", "ow", "n"))
     window = int(first["kh"]) * int(first["kw"]) + 8
 
     def cost(rows: int, columns: int) -> tuple[float, int, int, int]:
         regions = images * -(-oh // rows) * -(-ow // columns)
-        depthwise = -(-rows // ROWS) * ROWS * -(-columns // lanes) * window
-        pointwise = -(-rows * columns // tile) * tile * filters
-        shares = 1 if regions >= units else min(-(-units // regions), max(1, filters // 4))
+        depthwise = -(-rows // ROWS) * ROWS * -(-2 * columns // step) * window
+        pointwise = -(-rows * columns // step) * 12 * blocks
+        shares = 1 if regions >= units else min(-(-units // regions), max(1, blocks // 4))
         groups = regions * shares
         rounds = -(-groups // units) * units / groups
         return rounds * regions * (depthwise * shares + pointwise), rows, columns, shares
 
-    heights = [(rows, columns) for columns in range(1, min(ow, pixels) + 1) for rows in _heights(oh, pixels // columns)]
-    return min(cost(rows, columns) for rows, columns in heights)[1:]
-
-
-def _heights(oh: int, most: int) -> list[int]:
-    """Heights worth looking at: as few regions as can be, evenly, or whole steps of rows."""
-    most = min(most, oh)
-    return sorted({-(-oh // -(-oh // most)), max(1, most // ROWS * ROWS), most})
+    if ow > most:
+        return cost(1, -(-ow // -(-ow // most)))[1:]
+    return min(cost(rows, ow) for rows in range(1, min(oh, most // ow) + 1))[1:]
 
 
 def _tile_bytes(first: Shape, rows: int, columns: int, lanes: int) -> int:
@@ -182,10 +187,10 @@ class FusedPlan:
         second = shape["second"]
         self._filters, self._channels = int(second["oc"]), int(second["ic"])
         self._regions = -(-int(second["oh"]) // t.rows) * -(-int(second["ow"]) // t.columns)
-        self._blocks = -(-self._filters // t.lanes)
-        self.sizes = {"packed weights": 4 * self._blocks * (1 + self._channels) * t.lanes}
+        self._blocks = -(-self._filters // t.filters)
+        self.sizes = {"packed weights": 4 * self._blocks * (1 + self._channels) * t.filters}
         self._program = build(device, FILE, t.defines())
-        self._local = [device.cl.LocalMemory(size) for size in (4 * t.depth * t.rows * t.columns, t.tile_bytes)]
+        self._local = [device.cl.LocalMemory(size) for size in (4 * t.depth * t.pixels, t.tile_bytes)]
         self._packed: Any = None
         self._depthwise: tuple[Any, Any | None] | None = None
 
