@@ -17,6 +17,7 @@ from ferkern.opencl.ops import binary as op
 from ferkern.opencl.program import build, read_source
 from ferkern.registry import kernels, last_kernel
 from fuzz_same_bits import differing_on
+from opencl_structs import layout_on_device
 from test_binary import CASES, CHANNELS, exact, make
 from test_binary_errors import FIVE, WRONG
 from test_binary_threshold import norms
@@ -201,6 +202,15 @@ def test_memory_is_checked_before_anything_is_allocated(cl_device, monkeypatch):
         nn.binary_conv2d(x, FIVE, device=cl_device)
     with pytest.raises(DeviceError, match=r"x takes 1,536 bytes"):
         nn.sign_bits(x, device=cl_device)
+
+
+def test_both_compilers_lay_out_the_same_struct(cl_device):
+    shape = _core.binary_shape(FIVE.bits, FIVE.alpha, 3, (2, 3, 8, 9), (1, 2), (1, 0, 2, 1))
+    size, offsets, content = layout_on_device(cl_device, "fk_binary.h", "fk_binary_shape", shape)
+    assert size == shape.dtype.itemsize
+    assert offsets == [shape.dtype.fields[name][1] for name in shape.dtype.names]
+    assert content == shape.tobytes()
+    assert shape.item() == (2, 3, 8, 9, 5, 7, 5, 3, 3, 1, 2, 1, 2)
 
 
 def test_the_device_kernels_stand_in_the_one_list():

@@ -25,6 +25,7 @@ from ferkern.opencl.ops import (  # fmt: skip
 from ferkern.opencl.program import read_source
 from ferkern.registry import kernels, last_kernel
 from fuzz_same_bits import OPS, differing_on
+from opencl_structs import layout_on_device
 from sizes import EDGES
 from test_conv2d_int8 import CASES, WRONG, expected_of, make
 from test_conv2d_int8 import call as on_the_processor
@@ -245,6 +246,43 @@ def test_the_device_kernels_stand_in_the_one_list(op):
     source = read_source(module.FILE)
     for function in module.PLANS:
         assert re.search(rf"__kernel[^;{{}}]*\b{function}\(", source)
+
+
+X, W, V = np.zeros((2, 6, 5, 4), np.uint8), np.zeros((4, 3, 3, 2), np.int8), np.ones(4, np.float32)
+CLIP, MEANS = (3.0, 250.0), ((0.5, 7), (0.25, 8), (2.0, 9))
+RECORDS = {
+    "fk_conv2d_int8_shape": lambda: _core.conv2d_int8_shape(
+        X, W, V, V, 5, (1, 2), (1, 0, 2, 1), 1, 2, CLIP, None, 0.375
+    ),
+    "fk_dense_int8_shape": lambda: _core.dense_int8_shape(X, np.zeros((4, 120), np.int8), V, V, 5, CLIP, True),
+    "fk_pool_int8_shape": lambda: _core.pool_int8_shape(X, (2, 3), (1, 2), (1, 0, 2, 1), True, True, *MEANS[:2]),
+    "fk_add_int8_shape": lambda: _core.add_int8_shape(33, *MEANS, CLIP),
+    "fk_lookup_int8_shape": lambda: _core.lookup_int8_shape(33),
+    "fk_concat_int8_shape": lambda: _core.concat_int8_shapes([X[:, :5], X])[1],
+    "fk_quantize_shape": lambda: _core.quantize_shape(X.shape, MEANS[1], True),
+}
+
+
+@pytest.mark.parametrize("struct", RECORDS)
+def test_both_compilers_lay_out_the_same_struct(cl_device, struct):
+    record = RECORDS[struct]()
+    size, offsets, content = layout_on_device(cl_device, "fk_int8_shapes.h", struct, record)
+    assert size == record.dtype.itemsize
+    assert offsets == [record.dtype.fields[name][1] for name in record.dtype.names]
+    assert content == record.tobytes()
+
+
+def test_what_the_shapes_hold():
+    found = {struct: make().item() for struct, make in RECORDS.items()}
+    assert found == {
+        "fk_conv2d_int8_shape": (2, 6, 5, 4, 4, 4, 3, 3, 2, 1, 2, 1, 2, 1, 1, 2, 5, 0.375, 3.0, 250.0),
+        "fk_dense_int8_shape": (2, 6, 20, 4, 1, 5, 3.0, 250.0),
+        "fk_pool_int8_shape": (2, 6, 5, 4, 5, 3, 2, 3, 1, 2, 1, 2, 1, 1, 7, 2.0, 8.0),
+        "fk_add_int8_shape": (1, 48, 0.25, 0.125, 9 - 0.25 * 7 - 0.125 * 8, 3.0, 250.0),
+        "fk_lookup_int8_shape": (1, 48),
+        "fk_concat_int8_shape": (2, 20, 11, 6, 5),
+        "fk_quantize_shape": (2, 6, 20, 1, 8, 0.25, 4.0),
+    }
 
 
 def test_cost_is_the_processor_s():

@@ -35,7 +35,7 @@ class Session:
         The stored graph; it is not changed. Batch normalisation is folded, activations and sums are fused.
     device
         ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``: there the whole network runs on the device, with
-        one upload and one download a call, in float32 (or with bfloat16 weights).
+        one upload and one download a call.
     precision
         ``"float32"``; ``"bfloat16"``: the same, but weights of dense layers that are bound by memory (256 KiB and more)
         are rounded to bfloat16, half the bytes, while sums stay float32; ``"int8"``: layers on bytes between which

@@ -131,7 +131,8 @@ def pack_signs(x: Float32, device: str) -> Words:
     dense = _core.dense_float32(x, "x", None)
     bits = np.empty([int(shape[name]) for name in ("n", "ih", "iw")] + [_words(int(shape["c"]))], np.uint32)
     check_sizes(target, {"x": dense.nbytes, "the result": bits.nbytes})
-    result = _placed(target, shape, dense, upload(target, dense), channels_last=False)
+    there = upload(target, dense)
+    result = _placed(target, shape, dense, there, channels_last=False)
     download(target, result, bits)
     return bits
 
@@ -172,14 +173,15 @@ def numbers(
     )
     layer = _Layer(target, shape, given, filters.bits, y)
     layer.book({"alpha": filters.alpha.nbytes, "b": 0 if bias is None else bias.nbytes})
-    scale = None
-    if scale_input:
-        layer.book({"magnitudes": 4 * int(shape["n"]) * int(shape["ih"]) * int(shape["iw"])})
-        layer.book({"K": 4 * int(shape["n"]) * _pixels(shape)})
+    planes = (int(shape["ih"]) * int(shape["iw"]), _pixels(shape)) if scale_input else (0, 0)
+    sizes = [4 * int(shape["n"]) * pixels for pixels in planes]
+    layer.book(dict(zip(("magnitudes", "K"), sizes, strict=True)))
     layer.check()
+    # Buffers are used again when nobody refers to them: names keep them until the result is there.
     x_there = upload(target, given)
+    magnitudes, scale = (empty(target, size) if scale_input else None for size in sizes)
     if scale_input:
-        scale = _input_scale(target, shape, x_there)
+        _scale_input(target, shape, x_there, magnitudes, scale)
     rest = (
         upload(target, filters.alpha),
         None if bias is None else upload(target, bias),
@@ -224,8 +226,9 @@ def signs(
     layer = _Layer(target, shape, given, filters.bits, y)
     layer.book({"at_least": at_least.nbytes, "direction": direction.nbytes})
     layer.check()
+    x_there = upload(target, given)
     rest = (upload(target, at_least), upload(target, direction))
-    layer.run(_placed(target, shape, given, upload(target, given), channels_last=False), rest, is_signs=True)
+    layer.run(_placed(target, shape, given, x_there, channels_last=False), rest, is_signs=True)
     return y
 
 
@@ -249,7 +252,8 @@ class _Layer:
 
     def run(self, placed: Any, rest: tuple[Any, ...], *, is_signs: bool) -> None:
         result = empty(self._device, self._y.nbytes)
-        self._plan.load(upload(self._device, self._bits))
+        filters = upload(self._device, self._bits)
+        self._plan.load(filters)
         self._plan.run(placed, rest, result, is_signs=is_signs)
         download(self._device, result, self._y)
 
@@ -269,14 +273,12 @@ def _placed(device: Device, shape: Shape, given: Any, x: Any, *, channels_last: 
     return bits
 
 
-def _input_scale(device: Device, shape: Shape, x: Any) -> Any:
-    """K [n, oh, ow] of x [n, c, ih, iw], both on the device."""
+def _scale_input(device: Device, shape: Shape, x: Any, magnitudes: Any, scale: Any) -> None:
+    """x [n, c, ih, iw] -> sums of magnitudes over the channels [n, ih, iw] -> K [n, oh, ow], all on the device."""
     n, inside = int(shape["n"]), int(shape["ih"]) * int(shape["iw"])
-    sums, scale = empty(device, 4 * n * inside), empty(device, 4 * n * _pixels(shape))
     launch = _program(device).launch
-    launch("binary_magnitude", (inside, n), (64, 1), shape, x, sums)
-    launch("binary_scale", (_pixels(shape), n), (64, 1), shape, sums, scale)
-    return scale
+    launch("binary_magnitude", (inside, n), (64, 1), shape, x, magnitudes)
+    launch("binary_scale", (_pixels(shape), n), (64, 1), shape, magnitudes, scale)
 
 
 def _program(device: Device) -> Program:

@@ -48,9 +48,10 @@ def concat_int8(xs: Sequence[UInt8], *, device: str) -> UInt8:
     y = np.empty((n, int8.blocks(c), *xs[0].shape[2:], int8.BLOCK), np.uint8)
     check_sizes(target, {f"xs[{i}]": piece.nbytes for i, piece in enumerate(pieces)} | {"the result": y.nbytes})
     result = empty(target, y.nbytes)
-    for shape, piece in zip(shapes, pieces, strict=True):
+    there = [upload(target, piece) for piece in pieces]
+    for shape, piece_there in zip(shapes, there, strict=True):
         _, function = _core.device_kernel("concat_int8", shape, "opencl")
-        PLANS[function](target, shape).run([upload(target, piece)], None, result, n)
+        PLANS[function](target, shape).run([piece_there], None, result, n)
     download(target, result, y)
     return int8.from_blocks(y, c)
 

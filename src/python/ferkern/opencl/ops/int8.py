@@ -104,6 +104,7 @@ def run_plan(
     given = [upload(target, array) for array in inputs]
     other = None if residual is None else upload(target, residual)
     result = empty(target, y.nbytes)
-    plan.load({role: upload(target, array) for role, array in roles.items()})
+    there = {role: upload(target, array) for role, array in roles.items()}  # kept until all that reads them has ended
+    plan.load(there)
     plan.run(given, other, result, int(shape["n"]))
     download(target, result, y)
