@@ -1,0 +1,92 @@
+"""Every public function with ``device=`` on every OpenCL device, whole calls with their transfers, and whole networks.
+
+Run with ``pytest benchmarks/bench_opencl.py``. Each result is first compared with the processor's. The device's own
+times of one call (kernels, copies, queue, host) stand in ``extra_info``; ``bench_opencl_conv2d.py`` looks at the
+convolution more closely, ``bench_transfers.py`` at the copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ferkern import flow, image, linalg, models, nn
+from ferkern.opencl import find
+from opencl_devices import every_device, name_of, string_of
+
+DEVICES = pytest.mark.parametrize("info", every_device(), ids=name_of)
+NETWORKS = ["fer_2conv", "fer_4conv", "fer_small"]
+
+Call = Callable[[str], object]
+
+
+def calls() -> dict[str, Call]:
+    """Name → a call on the device that it is given."""
+    rng = np.random.default_rng(1)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    x, w_dw, w_pw = normal(1, 128, 56, 56), normal(128, 1, 3, 3), normal(128, 128, 1, 1)
+    features, w = normal(32, 1024), normal(1024, 1024)
+    bits = nn.binarize(normal(128, 128, 3, 3))
+    tall, small = normal(10_000, 136), normal(1000, 8, 8)
+    prev = image.resize((255 * rng.random((90, 160))).astype(np.uint8), (720, 1280))
+    following = np.ascontiguousarray(np.roll(prev, (2, 3), (0, 1)))
+    points = np.mgrid[100:600:8j, 100:1100:9j].reshape(2, -1).T[:, ::-1].astype(np.float32, order="C")
+    photo = (255 * rng.random((720, 1280, 3))).astype(np.uint8)
+    return {
+        "depthwise": lambda d: nn.depthwise_conv2d(x, w_dw, padding=1, device=d),
+        "depthwise_separable": lambda d: nn.depthwise_separable(x, w_dw, w_pw, padding=1, device=d),
+        "max_pool": lambda d: nn.max_pool2d(x, 2, device=d),
+        "dense": lambda d: nn.dense(features, w, device=d),
+        "gemm": lambda d: linalg.gemm(w, w, device=d),
+        "softmax": lambda d: nn.softmax(features, device=d),
+        "binary_conv2d": lambda d: nn.binary_conv2d(x, bits, padding=1, device=d),
+        "svd_tall": lambda d: linalg.svd(tall, device=d)[1],
+        "svd_batch": lambda d: linalg.svd(small, device=d)[1],
+        "flow_track": lambda d: flow.track(prev, following, points, device=d)[0],
+        "flow_dense": lambda d: flow.dense(prev, following, device=d),
+        "to_gray": lambda d: image.to_gray(photo, device=d),
+        "resize": lambda d: image.resize(photo, (360, 640), device=d),
+    }
+
+
+CALLS = calls()
+
+
+def close(y: object, expected: object) -> bool:
+    y, expected = np.asarray(y, np.float64), np.asarray(expected, np.float64)
+    return y.shape == expected.shape and bool(np.abs(y - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max()))
+
+
+def note(benchmark, info, call: Callable[[], object], device_times) -> None:
+    """The times of one call, as the device saw them."""
+    with find(string_of(info)).recording() as timeline:
+        call()
+    device_times(timeline.spans())
+    benchmark.extra_info["device"] = f"{info}, {info.version}, driver {info.driver}, {info.compute_units} units"
+
+
+@pytest.mark.parametrize("name", CALLS)
+@DEVICES
+def test_call(benchmark, info, name, ferkern_device_times):
+    device, call = string_of(info), CALLS[name]
+    assert close(call(device), call("cpu")), "a wrong kernel must not be timed"
+    benchmark(call, device)
+    note(benchmark, info, lambda: call(device), ferkern_device_times)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("name", NETWORKS)
+@DEVICES
+def test_network(benchmark, info, name, batch, ferkern_device_times):
+    network = models.load(name)
+    session = network.plan(device=string_of(info), batch=batch)
+    x = np.random.default_rng(1).random((batch, *network.input_shape), np.float32)
+    assert close(session.run(x), network.plan(batch=batch).run(x)), "a wrong kernel must not be timed"
+    benchmark(session.run, x)
+    ferkern_device_times(session.profile(x)[1])
+    benchmark.extra_info["device"] = session.device
