@@ -95,6 +95,8 @@ class Search:
         defines = {"FK_FLOAT": int(shape["is_float"]), "FK_RUN": 4 if self._stride <= 4 else 8}
         self._program = build(device, FILE, defines)
         self._group = pixel_group(device.info)
+        # Of kernels that are vectors already: too narrow for a compiler to make others across work items.
+        self._vectors = (8, 8) if device.info.kind == "cpu" else (32, 2)
         self._first = 0 if self._finest == 0 else 1
         planes = [_plane_bytes(*self._size(level)) for level in range(self._first, self._coarsest + 1)]
         height, width = self._size(self._finest)
@@ -175,8 +177,7 @@ class Search:
             name, scale, origin = "flow_dis_halve", 1.0, BORDER * above_row + BORDER
         numbers = origin, above_row, above_height, above_width
         size = -(-(width + 2 * BORDER) // OUTPUTS), rows
-        group = (16, 1) if self._device.info.kind == "cpu" else (32, 4)
-        self._program.launch(name, size, group, source, *map(np.int32, numbers), np.float32(scale), plane, row)
+        self._program.launch(name, size, self._vectors, source, *map(np.int32, numbers), np.float32(scale), plane, row)
 
     def _search_level(self, level: Planes, coarse: tuple[Any, int, int], motions: Any, flow: Any) -> None:
         down, across = _patches(level.height, self._stride), _patches(level.width, self._stride)
@@ -184,13 +185,11 @@ class Search:
         numbers = [np.int32(n) for n in sizes]
         above, *above_sides = coarse
         sides = [np.int32(n) for n in above_sides]
-        # A patch fills the registers of a work item.
-        group = (8, 1) if self._device.info.kind == "cpu" else (32, 2)
         frames = level.prev, level.next
         launch = self._program.launch
-        launch(self._search, (across, down), group, self._shape, *numbers, *frames, above, *sides, motions)
+        launch(self._search, (across, down), self._vectors, self._shape, *numbers, *frames, above, *sides, motions)
         size = -(-level.width // self._stride), level.height
-        launch("flow_dis_blend", size, self._group, self._shape, *numbers, *frames, motions, flow)
+        launch("flow_dis_blend", size, self._vectors, self._shape, *numbers, *frames, motions, flow)
 
 
 def _plane_bytes(height: int, width: int) -> int:
