@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -126,6 +129,18 @@ def test_refine_in_place(cl_device, rng):
     assert flow.refine(a, b, start, out=start, device=cl_device) is start
     np.testing.assert_array_equal(start, expected)
     np.testing.assert_array_equal(flow.refine(a, b, start, refinements=0, device=cl_device), start)
+
+
+def test_as_on_a_gpu(cl_device, rng, monkeypatch):
+    """What a GPU is given: a pixel a work item, other groups."""
+    a, b = moved(rng, 97, 131, np.uint8)
+    own = flow.dense(a, b, "medium", device=cl_device)
+    device = copy.copy(find(cl_device))
+    device.info = dataclasses.replace(device.info, kind="gpu")
+    monkeypatch.setattr(flow_dis, "find", lambda _: device)
+    found = flow.dense(a, b, "medium", device=cl_device)
+    assert np.median(apart(found, own)) < 1e-4
+    assert (apart(found, own) < 0.05).mean() > 0.99
 
 
 def test_memory_is_checked_before(cl_device, monkeypatch):

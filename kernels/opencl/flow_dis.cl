@@ -257,9 +257,9 @@ __kernel void flow_dis_expand(const fk_flow_dis_shape s, const int coarse_height
         return;
     }
     const int apart = 1 << s.finest;
-    const int left = x / apart, right = min(left + 1, coarse_width - 1);
-    const int top = y / apart, bottom = min(top + 1, coarse_height - 1);
-    const float across = (float)(x % apart) / (float)apart, down = (float)(y % apart) / (float)apart;
+    const int left = x >> s.finest, right = min(left + 1, coarse_width - 1);
+    const int top = y >> s.finest, bottom = min(top + 1, coarse_height - 1);
+    const float across = (float)(x & (apart - 1)) / (float)apart, down = (float)(y & (apart - 1)) / (float)apart;
     const float2 upper = (1 - across) * flow[(size_t)top * coarse_width + left] + across * flow[(size_t)top * coarse_width + right];
     const float2 lower =
         (1 - across) * flow[(size_t)bottom * coarse_width + left] + across * flow[(size_t)bottom * coarse_width + right];

@@ -2,7 +2,7 @@
  *
  * flow_refine_warp    mean and difference of the first frame and the moved second one
  * flow_refine_smooth  alpha psi' of the smoothness term
- * flow_refine_system  the linear equations of each pixel
+ * flow_refine_system  the linear equations, of FK_LANES pixels of a colour in a row a work item
  * flow_refine_relax   half a sweep of red-black successive over-relaxation, FK_LANES pixels of a row a work item: pixels of one
  *                     colour, which do not see each other, so that the order of updates is the processor's
  * flow_refine_merge   unknowns -> flow
@@ -14,8 +14,8 @@
  *
  * Build options: FK_LANES 1, 8 (fk_common.h).
  */
-#include "fk_common.h"
 #include "fk_flow_refine.h"
+#include "fk_frame.h"
 
 enum { FK_BORDER = 16, FK_SIDE = 8 };
 enum { FK_U, FK_V, FK_M11, FK_M12, FK_M22, FK_B1, FK_B2, FK_ACROSS, FK_DOWN, FK_PLANES };
@@ -65,13 +65,43 @@ __kernel void flow_refine_smooth(const fk_flow_refine_shape s, __global const fl
     smoothness[at] = 0.5f * s.alpha * rsqrt(squares.x + squares.y + FK_EPSILON2);
 }
 
-/* A pixel's matrix and right side. */
+/* FK_LANES values of a row, those of columns x, x + 2, x + 4, ...; beyond the border the outermost. inside: there is no border up to two
+ * columns around all that a vector load reaches. */
+fk_vec fk_every_second(__global const float* row, const int x, const int width, const bool inside) {
+#if FK_LANES == 8
+    if (inside) {
+        return vload16(0, row + x).even;
+    }
+#endif
+    float value[FK_LANES];
+    for (int lane = 0; lane < FK_LANES; ++lane) {
+        value[lane] = row[clamp(x + 2 * lane, 0, width - 1)];
+    }
+    return FK_LOAD(value);
+}
+
+/* The same of one component (0: u, 1: v) of a flow. */
+fk_vec fk_component(__global const float* row, const int x, const int width, const bool inside, const int component) {
+#if FK_LANES == 8
+    if (inside) {
+        const float16 near = vload16(0, row + 2 * x + component), far = vload16(0, row + 2 * x + 15 + component);
+        return (float8)(near.even.even, far.odd.even);
+    }
+#endif
+    float value[FK_LANES];
+    for (int lane = 0; lane < FK_LANES; ++lane) {
+        value[lane] = row[2 * clamp(x + 2 * lane, 0, width - 1) + component];
+    }
+    return FK_LOAD(value);
+}
+
+/* Pixels' matrices and right sides. */
 typedef struct fk_equations {
-    float a11, a12, a22, b1, b2;
+    fk_vec a11, a12, a22, b1, b2;
 } fk_equations;
 
 /* weight (p (u - u0) + q (v - v0) + r)^2 */
-void fk_add(fk_equations* e, const float weight, const float p, const float q, const float r) {
+void fk_add(fk_equations* e, const fk_vec weight, const fk_vec p, const fk_vec q, const fk_vec r) {
     e->a11 += weight * p * p;
     e->a12 += weight * p * q;
     e->a22 += weight * q * q;
@@ -79,22 +109,25 @@ void fk_add(fk_equations* e, const float weight, const float p, const float q, c
     e->b2 -= weight * q * r;
 }
 
-fk_equations fk_data_terms(const fk_flow_refine_shape s, __global const float* mean, __global const float* difference, const int x,
-                           const int y) {
-    const int l = max(x - 1, 0), ll = max(x - 2, 0), r = min(x + 1, s.width - 1), rr = min(x + 2, s.width - 1);
-    const size_t here = (size_t)y * s.width, a = (size_t)max(y - 1, 0) * s.width, b = (size_t)min(y + 1, s.height - 1) * s.width;
-    const size_t aa = (size_t)max(y - 2, 0) * s.width, bb = (size_t)min(y + 2, s.height - 1) * s.width;
-    const float m = mean[here + x];
-    const float ix = 0.5f * (mean[here + r] - mean[here + l]), iy = 0.5f * (mean[b + x] - mean[a + x]);
-    const float xx = 0.25f * (mean[here + rr] - 2 * m + mean[here + ll]), yy = 0.25f * (mean[bb + x] - 2 * m + mean[aa + x]);
-    const float xy = 0.25f * (mean[b + r] - mean[b + l] - mean[a + r] + mean[a + l]);
-    const float iz = difference[here + x];
-    const float xz = 0.5f * (difference[here + r] - difference[here + l]), yz = 0.5f * (difference[b + x] - difference[a + x]);
-    const float n = 1 / (ix * ix + iy * iy + FK_ZETA2);
-    const float n1 = 1 / (xx * xx + xy * xy + FK_ZETA2), n2 = 1 / (xy * xy + yy * yy + FK_ZETA2);
-    const float brightness = s.delta * rsqrt(n * iz * iz + FK_EPSILON2);
-    const float gradient = s.gamma * rsqrt(n1 * xz * xz + n2 * yz * yz + FK_EPSILON2);
-    fk_equations e = {FK_HOLD, 0, FK_HOLD, 0, 0};
+/* Value (row y + dy, column x + dx) of a plane. */
+#define FK_AT(plane, dx, dy)                                                                                                     \
+    fk_every_second((plane) + (size_t)clamp(y + (dy), 0, s.height - 1) * s.width, x + (dx), s.width, inside)
+
+fk_equations fk_data_terms(const fk_flow_refine_shape s, __global const float* mean, __global const float* difference,
+                           const int x, const int y, const bool inside) {
+    const fk_vec m = FK_AT(mean, 0, 0), iz = FK_AT(difference, 0, 0);
+    const fk_vec ix = 0.5f * (FK_AT(mean, 1, 0) - FK_AT(mean, -1, 0)), iy = 0.5f * (FK_AT(mean, 0, 1) - FK_AT(mean, 0, -1));
+    const fk_vec xx = 0.25f * (FK_AT(mean, 2, 0) - 2.0f * m + FK_AT(mean, -2, 0));
+    const fk_vec yy = 0.25f * (FK_AT(mean, 0, 2) - 2.0f * m + FK_AT(mean, 0, -2));
+    const fk_vec xy = 0.25f * (FK_AT(mean, 1, 1) - FK_AT(mean, -1, 1) - FK_AT(mean, 1, -1) + FK_AT(mean, -1, -1));
+    const fk_vec xz = 0.5f * (FK_AT(difference, 1, 0) - FK_AT(difference, -1, 0));
+    const fk_vec yz = 0.5f * (FK_AT(difference, 0, 1) - FK_AT(difference, 0, -1));
+    const fk_vec n = 1.0f / (ix * ix + iy * iy + FK_ZETA2);
+    const fk_vec n1 = 1.0f / (xx * xx + xy * xy + FK_ZETA2), n2 = 1.0f / (xy * xy + yy * yy + FK_ZETA2);
+    const fk_vec brightness = s.delta * rsqrt(n * iz * iz + FK_EPSILON2);
+    const fk_vec gradient = s.gamma * rsqrt(n1 * xz * xz + n2 * yz * yz + FK_EPSILON2);
+    const fk_vec hold = (fk_vec)(FK_HOLD), zero = (fk_vec)(0.0f);
+    fk_equations e = {hold, zero, hold, zero, zero};
     fk_add(&e, brightness * n, ix, iy, iz);
     fk_add(&e, gradient * n1, xx, xy, xz);
     fk_add(&e, gradient * n2, xy, yy, yz);
@@ -110,11 +143,15 @@ size_t fk_place(const fk_flow_refine_shape s, const int i, const int parity, con
     return ((size_t)(y + 1) * 2 + parity) * fk_cols(s.width) + FK_SIDE + i;
 }
 
-/* Work item (i, 2 y + parity) of all the places, those around the picture included. */
-__kernel void flow_refine_system(const fk_flow_refine_shape s, __global const float* restrict mean,
-                                 __global const float* restrict difference, __global const float2* restrict flow,
-                                 __global const float* restrict smoothness, __global float* restrict system) {
-    const int i = (int)get_global_id(0) - FK_SIDE;
+/* Zero in lanes where `there` is not. */
+#define FK_WHERE(there, value) select((fk_vec)(0.0f), value, there)
+
+/* Work item (i / FK_LANES, 2 y + parity) of all the places, those around the picture included. */
+__kernel __attribute__((vec_type_hint(fk_vec))) void
+flow_refine_system(const fk_flow_refine_shape s, __global const float* restrict mean, __global const float* restrict difference,
+                   __global const float* restrict flow, __global const float* restrict smoothness,
+                   __global float* restrict system) {
+    const int i = (int)get_global_id(0) * FK_LANES - FK_SIDE;
     const int parity = (int)get_global_id(1) & 1;
     const int x = 2 * i + parity;
     const int y = (int)get_global_id(1) / 2 - 1;
@@ -123,32 +160,35 @@ __kernel void flow_refine_system(const fk_flow_refine_shape s, __global const fl
     }
     const size_t plane = fk_plane_of(s);
     __global float* to = system + fk_place(s, i, parity, y);
-    if (x < 0 || x >= s.width || y < 0 || y >= s.height) {
+    if (y < 0 || y >= s.height) {
         for (int k = 0; k < FK_PLANES; ++k) {
-            to[k * plane] = 0;
+            FK_STORE((fk_vec)(0.0f), to + k * plane);
         }
         return;
     }
-    const size_t pixel = (size_t)y * s.width + x;
-    const float2 motion = flow[pixel];
-    const float smooth = smoothness[pixel];
-    const float left = x > 0 ? smooth + smoothness[pixel - 1] : 0.0f;
-    const float right = x + 1 < s.width ? smooth + smoothness[pixel + 1] : 0.0f;
-    const float above = y > 0 ? smooth + smoothness[pixel - s.width] : 0.0f;
-    const float below = y + 1 < s.height ? smooth + smoothness[pixel + s.width] : 0.0f;
-    const float weights = left + right + above + below;
-    const fk_equations e = fk_data_terms(s, mean, difference, x, y);
-    const float m11 = e.a11 + weights, m22 = e.a22 + weights;
-    const float scale = s.omega / (m11 * m22 - e.a12 * e.a12);
-    to[FK_U * plane] = motion.x;
-    to[FK_V * plane] = motion.y;
-    to[FK_M11 * plane] = scale * m22;
-    to[FK_M12 * plane] = -scale * e.a12;
-    to[FK_M22 * plane] = scale * m11;
-    to[FK_B1 * plane] = e.b1 + e.a11 * motion.x + e.a12 * motion.y;
-    to[FK_B2 * plane] = e.b2 + e.a12 * motion.x + e.a22 * motion.y;
-    to[FK_ACROSS * plane] = right;
-    to[FK_DOWN * plane] = below;
+    const bool inside = x >= 2 && x + 2 + 16 <= s.width;
+    const fk_ivec column = 2 * FK_RAMP + (fk_ivec)(x);
+    const fk_ivec there = (column >= (fk_ivec)(0)) & (column < (fk_ivec)(s.width));
+    const fk_vec u = fk_component(flow + (size_t)y * s.width * 2, x, s.width, inside, 0);
+    const fk_vec v = fk_component(flow + (size_t)y * s.width * 2, x, s.width, inside, 1);
+    const fk_vec smooth = FK_AT(smoothness, 0, 0);
+    const fk_vec left = FK_WHERE(column > (fk_ivec)(0), smooth + FK_AT(smoothness, -1, 0));
+    const fk_vec right = FK_WHERE(column < (fk_ivec)(s.width - 1), smooth + FK_AT(smoothness, 1, 0));
+    const fk_vec above = (y > 0 ? 1.0f : 0.0f) * (smooth + FK_AT(smoothness, 0, -1));
+    const fk_vec below = (y + 1 < s.height ? 1.0f : 0.0f) * (smooth + FK_AT(smoothness, 0, 1));
+    const fk_vec weights = left + right + above + below;
+    const fk_equations e = fk_data_terms(s, mean, difference, x, y, inside);
+    const fk_vec m11 = e.a11 + weights, m22 = e.a22 + weights;
+    const fk_vec scale = s.omega / (m11 * m22 - e.a12 * e.a12);
+    FK_STORE(FK_WHERE(there, u), to + FK_U * plane);
+    FK_STORE(FK_WHERE(there, v), to + FK_V * plane);
+    FK_STORE(FK_WHERE(there, scale * m22), to + FK_M11 * plane);
+    FK_STORE(FK_WHERE(there, -scale * e.a12), to + FK_M12 * plane);
+    FK_STORE(FK_WHERE(there, scale * m11), to + FK_M22 * plane);
+    FK_STORE(FK_WHERE(there, e.b1 + e.a11 * u + e.a12 * v), to + FK_B1 * plane);
+    FK_STORE(FK_WHERE(there, e.b2 + e.a12 * u + e.a22 * v), to + FK_B2 * plane);
+    FK_STORE(FK_WHERE(there, right), to + FK_ACROSS * plane);
+    FK_STORE(FK_WHERE(there, below), to + FK_DOWN * plane);
 }
 
 /* What a neighbour at `from` brings, by the weight at `weight`. */

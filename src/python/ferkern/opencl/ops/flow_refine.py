@@ -59,9 +59,10 @@ class Refinement:
         _, self._relax = _core.device_kernel("flow_refine", shape, "opencl")
         self._device = device
         self._shape = shape.copy()
-        self._lanes = 8 if device.info.kind == "cpu" else 1
-        self._program = build(device, FILE, {"FK_LANES": self._lanes})
         self._group = pixel_group(device.info)
+        # Vectors on a CPU, in groups too narrow for a compiler to make others across work items.
+        self._lanes, self._vectors = (8, (8, 8)) if device.info.kind == "cpu" else (1, self._group)
+        self._program = build(device, FILE, {"FK_LANES": self._lanes})
         plane = 4 * height * width
         system = SYSTEM_PLANES * 4 * (height + 2) * 2 * _cols(width)
         self.sizes = {"mean": plane, "difference": plane, "smoothness": plane, "the equations": system}
@@ -83,12 +84,12 @@ class Refinement:
             self._program.launch(name, size, self._group, shape, *arguments)
 
         half = -(-(level.width + 1) // (2 * self._lanes)), level.height
-        places = _cols(level.width), 2 * (level.height + 2)
+        places = _cols(level.width) // self._lanes, 2 * (level.height + 2)
         for _ in range(steps):
             launch("flow_refine_warp", np.int32(level.row), level.prev, level.next, flow, mean, difference)
             launch("flow_refine_smooth", flow, smoothness)
             arguments = shape, mean, difference, flow, smoothness, system
-            self._program.launch("flow_refine_system", places, self._group, *arguments)
+            self._program.launch("flow_refine_system", places, self._vectors, *arguments)
             for half_sweep in range(2 * int(shape["sweeps"])):
                 self._program.launch(self._relax, half, self._group, shape, np.int32(half_sweep), system)
             launch("flow_refine_merge", system, flow)
