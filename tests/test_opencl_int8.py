@@ -90,7 +90,7 @@ def test_conv2d_edge_sizes(cl_device, rng, size):
 def test_conv2d_every_width_of_a_tile(cl_device, rng, monkeypatch, tile, interleave):
     """1 to 3 blocks of filters, with a residual and a clip; pixels side by side and across a group, as on a GPU."""
     chosen = conv2d_int8.Tuning(False, tile, interleave=interleave, group=(4, 1, 1))
-    monkeypatch.setattr(conv2d_int8, "tuning", lambda device: chosen)
+    monkeypatch.setattr(conv2d_int8, "tuning", lambda device, pixels: chosen)
     for width in (1, 2, 3, 5, 11, 12, 13, 30):
         for filters, k, padding in ((16, 1, 0), (40, 3, 1)):
             x, w, multiplier, offset = make(rng, (2, 20, 2, width, filters, (k, k), 1, padding, 1, 1))

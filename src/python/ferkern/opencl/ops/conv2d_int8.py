@@ -39,11 +39,12 @@ class Tuning:
     """Work items of a group: along the pixels, the blocks of filters, the images."""
 
 
-def tuning(device: Device) -> Tuning:
-    """The parameters for a device."""
+def tuning(device: Device, pixels: int) -> Tuning:
+    """The parameters for a device and the pixels of an image."""
     dot = int8.prefers_dot_product(device)
     if device.info.kind == "cpu":
-        return Tuning(dot, tile=4, interleave=False, group=(16, 1, 1))
+        # 8 pixels are a tenth faster than 4, but where few tiles are left for the cores, or a last one is not full.
+        return Tuning(dot, tile=8 if pixels >= 128 else 4, interleave=False, group=(16, 1, 1))
     return Tuning(dot, tile=2, interleave=True, group=(64, 1, 1))
 
 
@@ -111,12 +112,12 @@ class DirectPlan:
         s = {name: int(shape[name]) for name in shape.dtype.names or ()}
         self._device = device
         self._shape = shape
-        self._tuning = t = tuning(device)
+        self._pixels = s["oh"] * s["ow"]
+        self._tuning = t = tuning(device, self._pixels)
         whole = s["ic"] // s["groups"] % int8.BLOCK == 0 and s["oc"] // s["groups"] % int8.BLOCK == 0
         groups = s["groups"] if whole else 1
         self._blocks = groups * int8.blocks(s["oc"] // groups)
         self._steps = s["kh"] * s["kw"] * -(-(s["ic"] // groups) // 4)
-        self._pixels = s["oh"] * s["ow"]
         self._height = (s["oh"] - 1) * s["stride_h"] + (s["kh"] - 1) * s["dilation_h"] + 1
         self._width = (s["ow"] - 1) * s["stride_w"] + (s["kw"] - 1) * s["dilation_w"] + 1
         self._planes = int8.blocks(s["ic"])
