@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from cascades import FORMS, WINDOW, haar, lbp, picture
-from ferkern import _core
+from command import ferkern, lines
+from ferkern import _core, recognize
 from ferkern.cli.demo import portraits
 from ferkern.face import cascade_xml
 from ferkern.face.detect import Detector
@@ -88,7 +89,7 @@ def test_any_number_of_stages(cl_device, rng, tmp_path, stages, cumulative):
 )
 def test_other_tuning(cl_device, rng, tmp_path, monkeypatch, tuned):
     """As a GPU runs it: a group along each row, lists between all stages; and without any."""
-    monkeypatch.setattr(op, "tuning", lambda info: tuned)
+    monkeypatch.setattr(op, "tuning", lambda info, lbp: tuned)
     path = made_up("old trees, tilted", rng, tmp_path)
     assert same_windows(*lenient(path, cl_device), (picture(rng, 83, 150), 1.2, (0, 0), (0, 0), 0)) > 10
 
@@ -252,3 +253,34 @@ def test_levels_lie_apart_in_the_plane(rng, tmp_path):
         assert taken.max() == 1
         assert taken.sum() == ((levels["width"] + 1) * (levels["height"] + 1)).sum()
         assert int(shape["pixels"]) == (levels["width"] * levels["height"]).sum()
+
+
+def test_the_whole_pipeline(cl_device):
+    """Boxes to the last bit; what the network says within float32's rounding over its layers."""
+    path = portraits()["Eileen Collins"]
+    here, there = recognize(path), recognize(path, device=cl_device)
+    assert len(there) == len(here) == 1
+    for mine, expected in zip(there, here, strict=True):
+        assert (mine.box, mine.score, mine.pose, mine.emotion) == (
+            expected.box,
+            expected.score,
+            expected.pose,
+            expected.emotion,
+        )
+        np.testing.assert_array_equal(mine.landmarks, expected.landmarks)
+        np.testing.assert_allclose(
+            list(mine.probabilities.values()), list(expected.probabilities.values()), atol=1e-4, rtol=0
+        )
+
+
+def test_the_command_line(cl_device, portrait):
+    done = ferkern("recognize", "--json", "--quiet", "--device", cl_device, portrait)
+    assert done.returncode == 0, done.stderr
+    assert [len(line["faces"]) for line in lines(done.stdout)] == [1]
+
+
+def test_the_command_line_names_a_device_that_is_not_there(portrait):
+    done = ferkern("recognize", "--device", "opencl:99", portrait)
+    assert done.returncode == 2
+    assert "OpenCL" in done.stderr
+    assert "Traceback" not in done.stderr

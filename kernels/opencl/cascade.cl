@@ -6,8 +6,8 @@
  * cascade_row_sums      sums along the rows of all levels: FK_GROUP work items a row
  * cascade_column_sums   then down their columns: one work item a column
  * cascade_diagonals, _edge, _triangles   tilted sums, as in integral.cl
- * cascade_first         the first stage for every window of every level: one work item a window
- * cascade_visit         of those that pass it, the ones that a scan from left to right would come to are put on a list
+ * cascade_first         the first stages for every window of every level: one work item a window, neighbours read neighbours
+ * cascade_visit         of those that pass, the ones that a scan from left to right would come to are put on a list
  * cascade_stages        some stages for the windows on a list; those that stay go on the next list. So work items of a group
  *                       that run together all have a window that is still in, however few there are
  *
@@ -17,7 +17,8 @@
 #include "fk_exact.h"
 #include "fk_scan.h"
 
-enum { FK_WINDOW_EMPTY = 0, FK_WINDOW_REJECTED = 1, FK_WINDOW_PASSED = 2 };
+/* What the first stages say of a window: rejected by the very first one, out (by a later one, or without contrast), or in. */
+enum { FK_WINDOW_OUT = 0, FK_WINDOW_REJECTED = 1, FK_WINDOW_IN = 2 };
 
 /* What a list of found windows holds; the first element's `window` is their number. */
 typedef struct fk_found {
@@ -275,10 +276,10 @@ int fk_place(const fk_cascade_shape s, __global const fk_cascade_level* levels, 
     return levels[row.level].origin + row.y * s.stride + column * levels[row.level].step;
 }
 
-/* first [window_rows, pitch]: FK_WINDOW_... of each */
+/* Stages 0 to end - 1. first [window_rows, pitch]: FK_WINDOW_... of each; votes, of the same shape: of a cumulative cascade. */
 __kernel void cascade_first(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels,
-                            __global const fk_cascade_window_row* restrict rows, FK_LOOK_ARGUMENTS,
-                            __global uchar* restrict first) {
+                            __global const fk_cascade_window_row* restrict rows, FK_LOOK_ARGUMENTS, const int end,
+                            __global uchar* restrict first, __global double* restrict votes) {
     const int column = (int)get_global_id(0);
     const int r = (int)get_global_id(1);
     if (r >= s.window_rows) {
@@ -289,14 +290,22 @@ __kernel void cascade_first(const fk_cascade_shape s, __global const fk_cascade_
         return;
     }
     const fk_look look = FK_LOOK;
+    const int window = r * s.pitch + column;
     const int at = fk_place(s, levels, row, column);
     const float norm = fk_norm(s, &look, at);
-    uchar said = FK_WINDOW_EMPTY;
+    uchar said = FK_WINDOW_OUT;
     if (norm > 0.0f) {
         double vote = 0.0;
-        said = fk_passes(s, &look, 0, at, norm, &vote) ? FK_WINDOW_PASSED : FK_WINDOW_REJECTED;
+        int stage = 0;
+        while (stage < end && fk_passes(s, &look, stage, at, norm, &vote)) {
+            ++stage;
+        }
+        said = stage == end ? FK_WINDOW_IN : stage == 0 ? FK_WINDOW_REJECTED : FK_WINDOW_OUT;
+        if (s.cumulative && stage == end) {
+            votes[window] = vote;
+        }
     }
-    first[r * s.pitch + column] = said;
+    first[window] = said;
 }
 
 /* A window that the first stage rejects also costs its right neighbour, when a row is scanned from left to right: in a run of
@@ -310,7 +319,7 @@ __kernel void cascade_visit(const fk_cascade_shape s, __global const fk_cascade_
         return;
     }
     const int window = r * s.pitch + column;
-    if (first[window] != FK_WINDOW_PASSED) {
+    if (first[window] != FK_WINDOW_IN) {
         return;
     }
     int run = 0;

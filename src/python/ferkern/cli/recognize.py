@@ -56,7 +56,7 @@ def recognize(
     tilted: Annotated[
         bool, typer.Option("--tilted", help="Find tilted heads, too (up to about 55 degrees); detection takes thrice.")
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="Where the network runs.")] = "cpu",
+    device: Annotated[str, typer.Option("--device", help="cpu, opencl, opencl:0, opencl:name or auto.")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Find the faces on photographs and say what each expresses.
@@ -105,20 +105,24 @@ def make_recognizer(
     *, model: str, detector: str | None, device: str, landmarks: str = LANDMARKS, tilted: bool = False
 ) -> Recognizer:
     """A recogniser, or a usage error that says which option names something that is not there or damaged."""
+    from ferkern.auto import AUTO, for_pipeline
     from ferkern.errors import ModelError
     from ferkern.face.detect import Detector
     from ferkern.face.pipeline import Recognizer
     from ferkern.face.turned import TurnedDetector
+    from ferkern.opencl.errors import DeviceError
 
     try:
-        finds = Detector.load(detector or "frontal")
+        if device == AUTO:
+            device = for_pipeline(threads=None)
+        finds = Detector.load(detector or "frontal", device=device)
         return Recognizer(
             model=model,
             detector=TurnedDetector(finds) if tilted else finds,
             landmarks=None if landmarks == "none" else landmarks,
             device=device,
         )
-    except (ModelError, OSError, ValueError) as error:
+    except (DeviceError, ModelError, OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

@@ -94,7 +94,8 @@ class Recognizer:
     heads : sequence of Head
         Heads of your own; what they say stands in `Face.extra`.
     device : str
-        Where the network runs; ``"auto"``: see `ferkern.bench.crossover`.
+        Where the network for expressions runs and the detector's cascade scans (not a detector of your own);
+        ``"auto"``: see `ferkern.bench.crossover`. Landmarks stay on the processor.
     threads : int, optional
         Threads of one call; None: as many as the process may use.
 
@@ -122,7 +123,7 @@ class Recognizer:
         if detector is None or isinstance(detector, (str, os.PathLike)):
             from ferkern.face.detect import Detector
 
-            self.detector: FaceDetector = Detector.load("frontal" if detector is None else detector)
+            self.detector: FaceDetector = Detector.load("frontal" if detector is None else detector, device=device)
         else:
             self.detector = detector
         self.landmarks: LandmarkModel | None = (
@@ -338,7 +339,8 @@ def recognize(
     heads : sequence of Head
         Heads of your own; what they say stands in `Face.extra`.
     device : str
-        Where the network runs; ``"auto"``: see `ferkern.bench.crossover`.
+        Where the network for expressions runs and the detector's cascade scans (not a detector of your own);
+        ``"auto"``: see `ferkern.bench.crossover`. Landmarks stay on the processor.
     threads : int, optional
         None: as many as the process may use.
 

@@ -48,14 +48,16 @@ class Tuning:
     listed: int
     """Work items that go over a list of windows."""
     stages: tuple[int, ...]
-    """Stages after which the windows that are left are put together again."""
+    """Stages after which the windows that are left are put together: first from all windows, then from a list."""
 
 
-def tuning(info: DeviceInfo) -> Tuning:
-    """The parameters for a device."""
+def tuning(info: DeviceInfo, lbp: bool) -> Tuning:
+    """The parameters for a device, and for a cascade of LBP features or of Haar's."""
     if info.kind == "cpu":
-        # A core goes along a row by itself. Lists are short work: some groups for each core even out.
-        return Tuning(group=1, block=(64, 1), listed=64 * 16 * info.compute_units, stages=(2, 4, 8))
+        # A core goes along a row by itself. What windows of a list read is gathered: worth it where few are left, which
+        # they are later after LBP's few nodes a stage.
+        stages = (6,) if lbp else (2, 4, 8)
+        return Tuning(group=1, block=(64, 1), listed=64 * 16 * info.compute_units, stages=stages)
     group = min(128, info.work_group_size)
     return Tuning(group=group, block=(32, 4), listed=64 * 16 * info.compute_units, stages=(2, 3, 5, 8, 12))
 
@@ -66,6 +68,7 @@ class _Scan:
 
     native: _core.PlannedScan
     shape: Record
+    tuning: Tuning
     tables: dict[str, Any]
     """Buffers with the levels, their rows and columns."""
     look: list[Any]
@@ -100,7 +103,6 @@ class DeviceCascade:
             raise DeviceError(
                 "feature", f"{info} has no float64, in which a cascade's votes are counted", 'use device="cpu"'
             )
-        self._tuning = tuning(info)
         self._lock = threading.Lock()
         self._scans: OrderedDict[Hashable, _Scan] = OrderedDict()
 
@@ -145,12 +147,13 @@ class DeviceCascade:
             return scan
         native = _core.PlannedScan(self._cascade, gray, scale_factor, min_size, max_size, step)
         shape = native.shape()
+        tuned = tuning(self._device.info, bool(shape["lbp"]))
         tables, look, sizes = {}, [], _sizes(shape)
         if int(shape["windows"]):
             check_sizes(self._device, sizes)
             tables = {name: upload(self._device, getattr(native, name)()) for name in _TABLES}
             look = self._look(int(shape["stride"]))
-        scan = self._scans[key] = _Scan(native, shape, tables, look, sizes)
+        scan = self._scans[key] = _Scan(native, shape, tuned, tables, look, sizes)
         if len(self._scans) > _KEPT:
             self._scans.popitem(last=False)
         return scan
@@ -167,18 +170,18 @@ class DeviceCascade:
         """What was found, in any order."""
         _core.device_kernel("cascade", scan.shape, "opencl")  # noted as the one that ran
         device, shape = self._device, scan.shape
-        defines = {"FK_LBP": int(shape["lbp"]), "FK_STUMPS": int(shape["stumps"]), "FK_GROUP": self._tuning.group}
+        defines = {"FK_LBP": int(shape["lbp"]), "FK_STUMPS": int(shape["stumps"]), "FK_GROUP": scan.tuning.group}
         program = build(device, FILE, exact(device) | defines)
         buffers = {name: empty(device, size) for name, size in scan.sizes.items() if name != "gray"}
         buffers["gray"] = upload(device, _core.dense_picture(gray, "gray"))
         self._images(program, scan, buffers)
         images = [buffers["sums"], buffers.get("squares"), buffers.get("tilted")]
         look = [*scan.look, *images]
-        bounds = [0, *(stage for stage in self._tuning.stages if stage < int(shape["stages"])), int(shape["stages"])]
+        bounds = _bounds(scan.tuning.stages, int(shape["stages"]))
         program.launch(
             "cascade_clear", (len(bounds),), (64,), buffers["counts"], np.int32(len(bounds)), buffers["found"]
         )
-        self._first(program, scan, look, buffers)
+        self._first(program, scan, look, buffers, max(bounds[0], 1))
         for number in range(len(bounds) - 1):
             self._stages(program, scan, look, buffers, bounds, number, 1 + _EXPECTED)
         found = np.empty(1 + _EXPECTED, _FOUND)
@@ -196,14 +199,14 @@ class DeviceCascade:
 
     def _images(self, program: Program, scan: _Scan, buffers: dict[str, Any]) -> None:
         """The levels and their integral images."""
-        shape, block, launch = scan.shape, self._tuning.block, program.launch
+        shape, block, launch = scan.shape, scan.tuning.block, program.launch
         levels, rows, taps = (scan.tables[name] for name in ("levels", "rows", "taps"))
         pixels, sums, squares = buffers["pixels"], buffers["sums"], buffers.get("squares")
         count, widest, highest = int(shape["levels"]), int(shape["widest"]), int(shape["highest"])
         launch(
             "cascade_pixels", (widest, int(shape["rows"])), block, shape, levels, rows, taps, buffers["gray"], pixels
         )
-        group = self._tuning.group
+        group = scan.tuning.group
         launch("cascade_row_sums", (group, int(shape["rows"])), (group, 1), shape, levels, rows, pixels, sums, squares)
         launch("cascade_column_sums", (widest + 1, count), (64, 1), shape, levels, sums, squares)
         if "tilted" in buffers:
@@ -212,12 +215,14 @@ class DeviceCascade:
             launch("cascade_edge", (count,), (64,), shape, levels, diagonals, tilted)
             launch("cascade_triangles", (widest + highest + 1, count), (64, 1), shape, levels, diagonals, tilted)
 
-    def _first(self, program: Program, scan: _Scan, look: list[Any], buffers: dict[str, Any]) -> None:
-        """The first stage for all windows; those that are visited go on the first list."""
-        shape, first, block = scan.shape, buffers["first"], self._tuning.block
+    def _first(self, program: Program, scan: _Scan, look: list[Any], buffers: dict[str, Any], end: int) -> None:
+        """The stages before `end` for all windows; those that are visited go on the first list."""
+        shape, first, block = scan.shape, buffers["first"], scan.tuning.block
         levels, rows = scan.tables["levels"], scan.tables["window_rows"]
         size = (int(shape["pitch"]), int(shape["window_rows"]))
-        program.launch("cascade_first", size, block, shape, levels, rows, *look, first)
+        program.launch(
+            "cascade_first", size, block, shape, levels, rows, *look, np.int32(end), first, buffers.get("votes")
+        )
         program.launch("cascade_visit", size, block, shape, levels, rows, first, buffers["counts"], buffers["list 0"])
 
     def _stages(
@@ -233,7 +238,7 @@ class DeviceCascade:
         """A group of stages, from one list to the next or to what was found."""
         program.launch(
             "cascade_stages",
-            (self._tuning.listed,),
+            (scan.tuning.listed,),
             (64,),
             scan.shape,
             scan.tables["levels"],
@@ -249,6 +254,17 @@ class DeviceCascade:
             buffers["found"],
             np.int32(capacity),
         )
+
+
+def _bounds(wanted: tuple[int, ...], stages: int) -> list[int]:
+    """The stages at which lists begin, and the last one's end.
+
+    A cascade of one stage is asked it again for the list, since its votes are written there.
+    """
+    if stages == 1:
+        return [0, 1]
+    between = [stage for stage in wanted if 0 < stage < stages]
+    return [*(between or [1]), stages]
 
 
 def _sizes(shape: Record) -> dict[str, int]:
