@@ -163,7 +163,7 @@ def test_bfloat16_weights_are_those_of_the_processor(cl_device, row, rng):
     x = np.zeros((1, 9), np.float32)
     x[0, 4] = 1
     plan, y = planned(cl_device, row, x, w, np.zeros(70, np.float32), planned_for=1, bfloat16=True)
-    assert plan.sizes == {"packed weights": 2 * w.size}
+    assert plan.sizes == {"rounded weights": 2 * w.size}
     expected = test_dense_bfloat16.rounded(w[:, 4].copy())
     expected[64:66] = np.array([0x7F7F0000, 0xFF7F0000], np.uint32).view(np.float32)  # never to infinity
     np.testing.assert_array_equal(y[0], expected)

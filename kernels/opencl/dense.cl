@@ -1,8 +1,7 @@
 /* Fully connected layer; the formula stands in src/cpp/ops/dense/dense.hpp. x [n, in], w [out, in], y [n, out], dense.
  *
  * dense_matvec    a team of work items for FK_OUTPUTS outputs of up to FK_IMAGES rows of x: every weight is read once for all
- * dense_pack      lays out weights for a matrix product, or rounds them to bfloat16 as dense::round_bfloat16() does: integers alone,
- *                 so that no device rounds otherwise
+ * dense_bfloat16  rounds weights as dense::round_bfloat16() does: integers alone, so that no device rounds otherwise
  *
  * Build options: FK_LANES, FK_OUTPUTS, FK_IMAGES, FK_TEAM (fk_team.h), FK_BFLOAT16 (fk_weights.h).
  */
@@ -17,29 +16,19 @@
 #define FK_IMAGES 1
 #endif
 
-#if FK_BFLOAT16
 /* The nearest finite bfloat16, ties to even; NaN stays NaN, infinity infinity. */
-fk_weight fk_packed(const uint bits) {
-    const uint exponent = 0x7f800000u;
-    uint nearest = bits + 0x7fffu + ((bits >> 16) & 1u);
-    if ((bits & exponent) == exponent) {
-        nearest = (bits & 0x7fffffu) != 0 ? bits | 0x400000u : bits;
-    } else if ((nearest & exponent) == exponent) {
-        nearest = bits;
-    }
-    return (fk_weight)(nearest >> 16);
-}
-#else
-fk_weight fk_packed(const uint bits) { return as_float(bits); }
-#endif
-
-/* w [out, in], as bits -> packed [out, in], or [in, out] if transposed. */
-__kernel void dense_pack(const fk_dense_shape s, const int transposed, __global const uint* restrict w,
-                         __global fk_weight* restrict packed) {
+__kernel void dense_bfloat16(const fk_dense_shape s, __global const uint* restrict w, __global ushort* restrict rounded) {
     const size_t i = get_global_id(0);
-    const size_t o = get_global_id(1);
-    if (i < (size_t)s.in && o < (size_t)s.out) {
-        packed[transposed != 0 ? i * s.out + o : o * s.in + i] = fk_packed(w[o * s.in + i]);
+    if (i < (size_t)s.out * s.in) {
+        const uint exponent = 0x7f800000u;
+        const uint bits = w[i];
+        uint nearest = bits + 0x7fffu + ((bits >> 16) & 1u);
+        if ((bits & exponent) == exponent) {
+            nearest = (bits & 0x7fffffu) != 0 ? bits | 0x400000u : bits;
+        } else if ((nearest & exponent) == exponent) {
+            nearest = bits;
+        }
+        rounded[i] = (ushort)(nearest >> 16);
     }
 }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ferkern import _core
 from ferkern.opencl.device import Device, find
 from ferkern.opencl.memory import empty
@@ -39,26 +37,25 @@ def dense(
 
 
 class _Weights:
-    """The weights as the kernels read them: [out, in] or transposed, as they came or rounded to bfloat16."""
+    """The weights as the kernels read them: as they came, or rounded to bfloat16 in half the bytes."""
 
-    def __init__(self, device: Device, shape: Shape, *, transposed: bool) -> None:
+    def __init__(self, device: Device, shape: Shape) -> None:
         self.sizes: dict[str, int] = {}
         self.bfloat16 = bool(shape["bfloat16"])
-        self._transposed = transposed
         self._device = device
         self._shape = shape
-        if self.bfloat16 or transposed:
-            self.sizes["packed weights"] = (2 if self.bfloat16 else 4) * int(shape["in"]) * int(shape["out"])
+        self._count = int(shape["in"]) * int(shape["out"])
+        if self.bfloat16:
+            self.sizes["rounded weights"] = 2 * self._count
 
     def load(self, weights: Mapping[str, Any]) -> tuple[Any, Any | None]:
-        """w and b [out], which may be missing."""
+        """w [out, in] and b [out], which may be missing."""
         w = weights["w"]
-        if self.sizes:
-            packed = empty(self._device, self.sizes["packed weights"])
-            program = build(self._device, FILE, {"FK_BFLOAT16": int(self.bfloat16)})
-            size = int(self._shape["in"]), int(self._shape["out"])
-            program.launch("dense_pack", size, (64, 1), self._shape, np.int32(self._transposed), w, packed)
-            w = packed
+        if self.bfloat16:
+            rounded = empty(self._device, self.sizes["rounded weights"])
+            program = build(self._device, FILE, {})
+            program.launch("dense_bfloat16", (self._count,), (64,), self._shape, w, rounded)
+            w = rounded
         return w, weights.get("b")
 
 
@@ -67,7 +64,7 @@ class MatvecPlan:
 
     def __init__(self, device: Device, shape: Shape) -> None:
         self._shape = shape
-        self._packed = _Weights(device, shape, transposed=False)
+        self._packed = _Weights(device, shape)
         self.sizes = self._packed.sizes
         cpu = device.info.kind == "cpu"
         self._team = team_for(device.info, int(shape["in"]))
@@ -96,9 +93,9 @@ class GemmPlan:
 
     def __init__(self, device: Device, shape: Shape) -> None:
         self._shape = shape
-        self._packed = _Weights(device, shape, transposed=True)
+        self._packed = _Weights(device, shape)
         self.sizes = self._packed.sizes
-        self._product = BlockedProduct(device, self._product_for(shape), bfloat16=self._packed.bfloat16)
+        self._product = BlockedProduct(device, _core.dense_product(shape), bfloat16=self._packed.bfloat16)
         self._weights: tuple[Any, Any | None] | None = None
 
     def load(self, weights: Mapping[str, Any]) -> None:
@@ -107,13 +104,8 @@ class GemmPlan:
     def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert residual is None, "dense adds nothing but its bias"
         assert self._weights is not None, "load() comes before run()"
-        self._product.run(inputs[0], *self._weights, y, self._product_for(with_images(self._shape, images)))
-
-    @staticmethod
-    def _product_for(shape: Shape) -> Shape:
-        product = _core.dense_product(shape)
-        product["transposed"] = 0  # once, when the weights are loaded, instead of in every tile
-        return product
+        product = _core.dense_product(with_images(self._shape, images))
+        self._product.run(inputs[0], *self._weights, y, product)
 
 
 # A kernel of the list in src/cpp/ops/dense/kernels.inc, by its function → how it is run.
