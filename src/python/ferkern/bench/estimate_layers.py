@@ -11,13 +11,15 @@ from ferkern.bench.machine import LEVELS, MachineProfile
 from ferkern.bench.roofline import kind_of
 
 if TYPE_CHECKING:
+    from ferkern.ledger import LayerCost
     from ferkern.models.network import Network
     from ferkern.session import Session
 
 __all__ = ["LANES", "Layer", "layers_of", "terms_of"]
 
 LANES = {"scalar": 4, "avx2": 8, "avx512": 16, "avx512icl": 16}
-_SPREAD_WORK = 5e5  # operations a thread from which a layer is shared (docs/networks.md)
+# What a thread must have to do before another one helps (src/cpp/ops/split.hpp).
+_OPERATIONS_WORTH, _BYTES_WORTH = 512 * 1024, 128 * 1024
 # Winograd's weights are kept transformed, (m + r - 1)^2 / r^2 times as many, and so are its inputs and products on the
 # way, (m + r - 1)^2 / m^2 times as many, each written and read (Lavin, Gray 2016, section 4).
 _TRANSFORMED = {"winograd2": (16 / 9, 16 / 4), "winograd4": (36 / 9, 36 / 16), "winograd2_5x5": (36 / 25, 36 / 4)}
@@ -123,10 +125,22 @@ def layers_of(network: Network, session: Session, *, threads: int, isa: str | No
                 pixels=math.prod(shape[1:]),
                 images=at_once,
                 threads=threads,
-                shared=threads if beside or cost.flops * batch >= _SPREAD_WORK * threads else 1,
+                shared=threads if beside else _sharing(cost, at_once, threads),
             )
         )
     return tuple(found)
+
+
+def _sharing(cost: LayerCost, images: int, threads: int) -> int:
+    """Threads that a layer is worth, by the rules of the plans: one portion at a time, by operations, or by bytes."""
+    op, name, _ = cost.kernel.split(":")
+    if op in ("pool", "global_pool"):
+        worth = cost.bytes_read / _BYTES_WORTH
+    elif name == "matvec":
+        worth = cost.weight_bytes / _BYTES_WORTH
+    else:
+        worth = (cost.work * images if name in _TRANSFORMED else cost.flops) / _OPERATIONS_WORTH
+    return max(1, min(threads, int(worth)))
 
 
 def terms_of(layer: Layer, machine: MachineProfile) -> tuple[float, ...]:

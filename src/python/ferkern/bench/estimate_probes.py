@@ -21,6 +21,7 @@ _MOST_WORK = 250e6  # multiply-adds of a probe
 _STEMS = (8, 16, 20, 24, 32, 48, 64)
 _GROWTH = (0.5, 1.0, 1.0, 1.0, 1.5, 2.0, 2.0)
 _KINDS = ("plain", "plain", "pointwise", "wide", "residual", "residual", "separable", "separable", "fire", "bottleneck")
+_TOWERS = ((28, 96), (20, 256), (14, 192), (14, 512), (12, 80), (9, 160), (7, 448), (6, 144))
 _PLAIN = {"plain": 3, "wide": 5, "pointwise": 1}
 
 
@@ -35,7 +36,7 @@ def probes(count: int = 24) -> Iterator[Network]:
             yield net
     yield _normalised()
     yield from (_bottlenecks(side, channels) for side, channels in ((28, 384), (14, 768), (7, 1536)))
-    yield from (_towers(side, channels) for side, channels in ((28, 96), (20, 256), (14, 192), (14, 512), (7, 448)))
+    yield from (_towers(side, channels) for side, channels in _TOWERS)
     yield _dense()
 
 
