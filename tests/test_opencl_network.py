@@ -257,18 +257,3 @@ def test_a_profiled_stream_shows_the_first_pass_apart(cl_device, rng):
     assert sum(ledger.kinds.get("kernel", 0) for _, ledger in results) > 0
     on_processor = list(build("fer_2conv").plan(batch=8).profile_stream(batches[:2]))
     assert [ledger.device for _, ledger in on_processor] == ["cpu", "cpu"]
-
-
-def test_separable_convolutions_fused_and_apart(cl_device, monkeypatch, rng):
-    """Which of the two is planned depends on the kind of device; both are right on every device."""
-    network = trained_looking(models.mobilenet(alpha=0.25, resolution=32, classes=5), rng)
-    x = rng.standard_normal((3, 3, 32, 32)).astype(np.float32)
-    expected = network.plan(batch=3).run(x)
-    kernels = {}
-    for kind in ("cpu", "gpu"):
-        monkeypatch.setattr("ferkern.opencl.network._fuses", lambda info, kind=kind: kind == "gpu")
-        session = network.plan(device=cl_device, batch=2)
-        kernels[kind] = {kernel.split(":")[0] for _, kernel in session.kernels}
-        np.testing.assert_allclose(session.run(x), expected, atol=1e-5)
-    assert kernels["gpu"] - kernels["cpu"] == {"separable"}
-    assert "depthwise" in kernels["cpu"]

@@ -121,12 +121,11 @@ py::dict weights_of(const net::DeviceStep& step) {
 }
 
 // The steps of a network on a device as dictionaries, floats of each value, and which values are the input and the output.
-py::tuple device_plan(const GraphBuilder& builder, const std::string& output, int batch, const std::string& target,
-                      bool fuse_separable) {
+py::tuple device_plan(const GraphBuilder& builder, const std::string& output, int batch, const std::string& target) {
     require(batch >= 1, "batch must be at least 1, is ", batch);
     net::Graph graph = builder.graph_;
     graph.output = graph.value(output);
-    const net::DevicePlan plan = net::plan_device(std::move(graph), batch, fuse_separable);
+    const net::DevicePlan plan = net::plan_device(std::move(graph), batch);
     py::list steps;
     for (const net::DeviceStep& step : plan.steps) {
         py::dict made;
@@ -259,7 +258,7 @@ void bind_net(py::module_& m) {
              py::arg("weights"))
         .def("choose", &GraphBuilder::choose, py::arg("output"), py::arg("kernel"))
         .def("quantize", &GraphBuilder::quantize, py::arg("value"), py::arg("scale"), py::arg("zero_point"))
-        .def("device_plan", &device_plan, py::arg("output"), py::arg("batch"), py::arg("target"), py::arg("fuse_separable"));
+        .def("device_plan", &device_plan, py::arg("output"), py::arg("batch"), py::arg("target"));
     py::class_<Session>(m, "Session")
         .def(py::init<const GraphBuilder&, const std::string&, const std::vector<std::int64_t>&, int, int>(), py::arg("graph"),
              py::arg("output"), py::arg("output_dims"), py::arg("batch"), py::arg("threads"))

@@ -24,8 +24,7 @@ std::int64_t count(const Dims& dims) {
 
 } // namespace
 
-DevicePlanner::DevicePlanner(const Graph& graph, int batch, bool fuse_separable)
-    : Values(graph, batch), fuse_separable_(fuse_separable), stands_as_floats_{graph.input} {}
+DevicePlanner::DevicePlanner(const Graph& graph, int batch) : Values(graph, batch), stands_as_floats_{graph.input} {}
 
 DevicePlan DevicePlanner::finish() {
     read_floats(graph().output);
@@ -94,16 +93,8 @@ void DevicePlanner::lower_separable(const Node& node) {
 }
 
 void DevicePlanner::lower_conv2d(const Node& node) {
-    if (node.before && fuse_separable_) {
-        lower_separable(node);
-        return;
-    }
     if (node.before) {
-        lower_conv2d(*node.before);
-        Node second = node;
-        second.before = nullptr;
-        second.inputs.at(0) = node.before->output;
-        lower_conv2d(second);
+        lower_separable(node);
         return;
     }
     if (node.is_depthwise()) {
@@ -252,14 +243,14 @@ void DevicePlanner::lower(const Node& node) {
     }
 }
 
-DevicePlan plan_device(Graph graph, int batch, bool fuse_separable) {
+DevicePlan plan_device(Graph graph, int batch) {
     const bool int8 = !graph.quantization.empty();
     if (int8) {
         optimise_int8(graph);
     } else {
         optimise(graph);
     }
-    DevicePlanner planner(graph, batch, fuse_separable);
+    DevicePlanner planner(graph, batch);
     for (const Node& node : graph.nodes) {
         try {
             if (!int8 || !planner.lower_int8(node)) {

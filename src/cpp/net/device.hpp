@@ -31,7 +31,7 @@ struct DevicePlan {
 };
 
 // Applies the passes to `graph` and resolves it for up to `batch` images. Throws ModelError where a node is inconsistent or
-// has no form on a device. fuse_separable: a depthwise convolution and the pointwise one after it are one step.
-DevicePlan plan_device(Graph graph, int batch, bool fuse_separable);
+// has no form on a device.
+DevicePlan plan_device(Graph graph, int batch);
 
 } // namespace fk::net

@@ -12,7 +12,7 @@ namespace fk::net {
 
 class DevicePlanner : public Values {
   public:
-    DevicePlanner(const Graph& graph, int batch, bool fuse_separable);
+    DevicePlanner(const Graph& graph, int batch);
 
     // To a layer in float32.
     void lower(const Node& node);
@@ -65,7 +65,6 @@ class DevicePlanner : public Values {
     void lower_concat(const Node& node);
     const Dims& features(const Node& node) const;
 
-    bool fuse_separable_;
     DevicePlan plan_;
     std::vector<std::int64_t> more_; // floats of the values behind those of the graph
     std::map<int, int> bytes_;       // value -> the value that holds its bytes

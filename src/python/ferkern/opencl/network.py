@@ -43,12 +43,6 @@ class Layer:
     cost: tuple[float, float, float, float]
 
 
-def _fuses(info: DeviceInfo) -> bool:
-    """Whether a depthwise convolution and the pointwise one after it are one kernel. In a processor's caches two fast
-    ones are faster (MobileNet at 160 px: 8.0 ms, and 12.5 in one); elsewhere memory is the bound."""
-    return info.kind != "cpu"
-
-
 def _overlaps(info: DeviceInfo) -> bool:
     """Whether copies can go on beside kernels. On a processor both take the same cores, and a thread that waits for an
     event of another queue computes nothing (Intel's runtime with two cores: half the speed)."""
@@ -117,9 +111,7 @@ class DeviceNetwork:
                 batch = (batch + 1) // 2
 
     def _plan(self, batch: int, budget: int | None) -> None:
-        steps, floats, self.input, self.output = self._graph.device_plan(
-            self._output_name, batch, "opencl", _fuses(self.device.info)
-        )
+        steps, floats, self.input, self.output = self._graph.device_plan(self._output_name, batch, "opencl")
         self.layers = [self._layer(step) for step in steps]
         value_bytes = [4 * n * batch for n in floats]
         self._weights = [step.get("weights", {}) for step in steps]
