@@ -14,6 +14,7 @@ import pytest
 
 from ferkern import flow, image, linalg, models, nn
 from ferkern.opencl import find
+from ferkern.quantize import calibrate
 from opencl_devices import every_device, name_of, string_of
 
 DEVICES = pytest.mark.parametrize("info", every_device(), ids=name_of)
@@ -82,14 +83,18 @@ def test_call(benchmark, info, name, ferkern_device_times):
     note(benchmark, info, lambda: call(device), ferkern_device_times)
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("batch", [1, 32])
 @pytest.mark.parametrize("name", NETWORKS)
 @DEVICES
-def test_network(benchmark, info, name, batch, ferkern_device_times):
+def test_network(benchmark, info, name, batch, precision, ferkern_device_times):
     network = models.load(name)
-    session = network.plan(device=string_of(info), batch=batch)
     x = np.random.default_rng(1).random((batch, *network.input_shape), np.float32)
-    assert close(session.run(x), network.plan(batch=batch).run(x)), "a wrong kernel must not be timed"
+    if precision == "int8":
+        network = calibrate(network, x)
+    session = network.plan(device=string_of(info), batch=batch, precision=precision)
+    expected = network.plan(batch=batch, precision=precision).run(x)
+    assert close(session.run(x), expected), "a wrong kernel must not be timed"
     benchmark(session.run, x)
     ferkern_device_times(session.profile(x)[1])
     benchmark.extra_info["device"] = session.device
