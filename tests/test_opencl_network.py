@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -197,6 +198,7 @@ def test_a_budget_is_kept(cl_device, rng):
     expected = whole.run(x)
     device = find(cl_device)
     del whole
+    gc.collect()  # sessions of earlier tests
     device.pool.free_held()
     before = device.peak_bytes = device.pool.active_bytes
     budget = 6 << 20
