@@ -13,7 +13,7 @@ from ferkern.image import integral
 from ferkern.registry import ISAS, kernels, last_kernel
 
 TOP = ISAS.index(_core.isa_default())
-ROWS = [r for r in kernels("integral") if ISAS.index(r.isa) <= TOP]
+ROWS = [r for r in kernels("integral") if r.isa in ISAS[: TOP + 1]]
 SIZES = {"320x240": (240, 320), "1280x720": (720, 1280)}
 
 

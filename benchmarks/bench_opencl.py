@@ -8,11 +8,14 @@ convolution more closely, ``bench_transfers.py`` at the copies.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
+from skimage import data as pictures
 
 from ferkern import flow, image, linalg, models, nn
+from ferkern.face.detect import Detector
 from ferkern.opencl import find
 from ferkern.quantize import calibrate
 from opencl_devices import every_device, name_of, string_of
@@ -38,6 +41,9 @@ def calls() -> dict[str, Call]:
     following = np.ascontiguousarray(np.roll(prev, (2, 3), (0, 1)))
     points = np.mgrid[100:600:8j, 100:1100:9j].reshape(2, -1).T[:, ::-1].astype(np.float32, order="C")
     photo = (255 * rng.random((720, 1280, 3))).astype(np.uint8)
+    turned = image.similarity(1.0, 0.1)
+    portrait = image.resize(image.to_gray(pictures.astronaut()), (720, 720))
+    detector = cache(lambda d: Detector.load(device=d))
     return {
         "depthwise": lambda d: nn.depthwise_conv2d(x, w_dw, padding=1, device=d),
         "depthwise_separable": lambda d: nn.depthwise_separable(x, w_dw, w_pw, padding=1, device=d),
@@ -52,6 +58,9 @@ def calls() -> dict[str, Call]:
         "flow_dense": lambda d: flow.dense(prev, following, device=d),
         "to_gray": lambda d: image.to_gray(photo, device=d),
         "resize": lambda d: image.resize(photo, (360, 640), device=d),
+        "warp": lambda d: image.warp(photo, turned, (720, 1280), device=d),
+        "integral": lambda d: image.integral(prev, squared=True, device=d).squared,
+        "detect": lambda d: detector(d).detect(portrait).boxes,
     }
 
 
