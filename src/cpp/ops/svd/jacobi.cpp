@@ -47,7 +47,7 @@ template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, boo
         rotations.view.at(j, j) = 1;
     }
     std::vector<T> squares(static_cast<std::size_t>(n));
-    std::vector<T> work(5 * static_cast<std::size_t>(tournament.half + svd_pad));
+    std::vector<T> work(4 * static_cast<std::size_t>(tournament.half + svd_pad));
     const bool converged = worker.steps->jacobi({.x = x.view.data,
                                                  .v = vectors ? rotations.view.data : nullptr,
                                                  .ld = x.view.ld,

@@ -88,7 +88,7 @@ template <class T> struct SvdColumns {
     int64_t ld;
     int32_t n;
     T* squares;           // [n]
-    T* work;              // [5 (half + svd_pad)], its padding finite
+    T* work;              // [4 (half + svd_pad)], its padding finite
     const int32_t* pairs; // [rounds][2][half]: the pairs of a round share no column
     int32_t rounds, half;
     T tolerance;
