@@ -71,8 +71,8 @@ def own_ratios(samples: list[Sample], known: Any) -> dict[Key, dict[tuple[str, s
 
 
 def base_of(target: State, states: list[State]) -> State:
-    """The state that the network is run in: another, that differs in both where there is one."""
-    return max((s for s in states if s != target), key=lambda s: (s.isa != target.isa) + (s.threads != target.threads))
+    """The state that the network is run in: another of as many threads where there is one."""
+    return min((s for s in states if s != target), key=lambda s: s.threads != target.threads)
 
 
 def main() -> None:

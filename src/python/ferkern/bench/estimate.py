@@ -91,8 +91,9 @@ def estimate(
 
     Each layer has two bounds there, its operations at the machine's peak and its bytes at the bandwidth of the level of
     memory that they come from. How near a kernel comes to them is learned here from probes (`calibrate`, half a minute,
-    once): by kernel, shape, vector width and threads. With `run` the network itself is run here as well, and each of
-    its layers keeps the ratio of its own time to what is expected of it.
+    once): by kernel, shape, vector width and threads. With `run` the network itself is run here as well, with the
+    other machine's instruction set and threads as far as they are there, and each of its layers keeps the ratio of its
+    own time to what is expected of it.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def estimate(
         raise ValueError(f"threads must be at least 1, is {threads}")
     this = load_profile() if here is None else here
     known = saved_efficiencies() or fit_efficiencies(calibrate(this))
-    own, seconds = _own(net, batch, this, known) if run else ({}, None)
+    own, seconds = _own(net, batch, this, known, _nearest(there, count)) if run else ({}, None)
     found = predict(net, there, known, batch=batch, threads=count, own=own)
     rule = None
     if seconds is not None:
@@ -196,25 +197,36 @@ def predict(
     )
 
 
+def _nearest(there: MachineProfile, threads: int) -> State:
+    """The state of this machine that is most like another: its kernels, and as many threads as there are."""
+    isa = str(there.machine.get("isa", "scalar"))
+    return State(isa if isa in isa_levels() else isa_levels()[-1], min(threads, _core.default_threads()))
+
+
 def _own(
-    net: Network, batch: int, this: MachineProfile, known: Efficiencies
+    net: Network, batch: int, this: MachineProfile, known: Efficiencies, state: State
 ) -> tuple[dict[tuple[str, str], float], float]:
-    """Of each layer its time here over the time that is expected of it, and the time of a call."""
+    """Of each layer its time in a state of this machine over the time that is expected of it, and the time of a call
+    as this machine is."""
     from ferkern.bench.network import median as typical
 
-    session = net.plan(batch=batch)
     x = np.random.default_rng(0).standard_normal((batch, *net.input_shape)).astype(np.float32)
-    y = session.run(x)
-    plain: list[float] = []
+    plain = net.plan(batch=batch)
+    with config(isa=state.isa, threads=state.threads):
+        forced = net.plan(batch=batch, threads=state.threads)
+    y = plain.run(x)
+    forced.run(x)
+    spent: list[float] = []
     ledgers = []
     begin = perf_counter()
-    while len(plain) < _CALLS or (perf_counter() - begin < _SECONDS and len(plain) < 50 * _CALLS):
+    while len(spent) < _CALLS or (perf_counter() - begin < _SECONDS and len(spent) < 50 * _CALLS):
+        plain.run(x, out=y)
         start = perf_counter()
-        session.run(x, out=y)
-        plain.append(perf_counter() - start)
-        ledgers.append(session.profile(x)[1])
-    layers = layers_of(net, session, threads=session.threads)
-    state = State(_core.get_choice()[0], session.threads)
+        plain.run(x, out=y)
+        spent.append(perf_counter() - start)
+        forced.run(x, out=y)
+        ledgers.append(forced.profile(x)[1])
+    layers = layers_of(net, forced, threads=state.threads)
     profile = lesser(this, state)
     spans = typical(ledgers).seconds
     ratios = {
@@ -222,7 +234,7 @@ def _own(
         for layer, span in zip(layers, spans, strict=True)
         if span > 0
     }
-    return ratios, median(plain)
+    return ratios, median(spent)
 
 
 def _score(machine: MachineProfile, threads: int) -> float:
