@@ -259,3 +259,22 @@ def test_a_profiled_stream_shows_the_first_pass_apart(cl_device, rng):
     assert sum(ledger.kinds.get("kernel", 0) for _, ledger in results) > 0
     on_processor = list(build("fer_2conv").plan(batch=8).profile_stream(batches[:2]))
     assert [ledger.device for _, ledger in on_processor] == ["cpu", "cpu"]
+
+
+def test_bench_on_a_device(cl_device, tmp_path):
+    from typer.testing import CliRunner
+
+    from ferkern.cli.app import app
+
+    table, trace = tmp_path / "bench.json", tmp_path / "trace.json"
+    call = ["bench", "fer_2conv", "--device", cl_device, "--repeats", "3", "--json", str(table), "--trace", str(trace)]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    assert "host to device" in done.output
+    found = json.loads(table.read_text())
+    assert found["ledger"]["device"] == str(find(cl_device).info)
+    assert {"kernel", "host to device"} <= found["ledger"]["kinds"].keys()
+    assert len(json.loads(trace.read_text())["traceEvents"]) == len(found["ledger"]["spans"])
+    done = CliRunner().invoke(app, [*call[:4], "--plot", str(tmp_path / "x.png")])
+    assert done.exit_code == 2
+    assert "the processor's roofline" in done.output

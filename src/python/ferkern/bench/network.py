@@ -70,6 +70,7 @@ class NetworkBench:
 def network(
     net: Network,
     *,
+    device: str = "cpu",
     batch: int = 1,
     threads: int | None = None,
     precision: str = "float32",
@@ -83,6 +84,8 @@ def network(
     ----------
     net
         The stored graph; `named` finds one by its name.
+    device
+        ``"cpu"``, or an OpenCL device such as ``"opencl"``; there the ledger is that of the run of median time.
     batch, threads, precision
         As in `Network.plan`; every call has `batch` images. A network that is not calibrated is calibrated on noise for
         ``"int8"``.
@@ -102,7 +105,7 @@ def network(
         raise ValueError(f"repeats must be at least 1, is {repeats}")
     if precision == "int8" and not net.quantization:
         net = _calibrated(net)
-    session = net.plan(batch=batch, threads=threads, precision=precision)
+    session = net.plan(device=device, batch=batch, threads=threads, precision=precision)
     x = np.random.default_rng(0).standard_normal((batch, *net.input_shape)).astype(np.float32)
     y = session.run(x)
     for _ in range(_WARM_UP):
@@ -117,7 +120,7 @@ def network(
     return NetworkBench(
         name=net.name,
         precision=precision,
-        isa=_core.get_choice()[0],
+        isa=_core.get_choice()[0] if device == "cpu" else session.device,
         repeats=repeats,
         ledger=median(ledgers),
         seconds=_spread(plain),
@@ -133,7 +136,7 @@ def _calibrated(net: Network) -> Network:
 
 
 def median(ledgers: Sequence[Ledger]) -> Ledger:
-    """The ledger of a typical run: of each span its median, of the remainder its median, the wall time their sum.
+    """The ledger of a typical run: of each layer its median, of the remainder its median, the wall time their sum.
 
     Parameters
     ----------
@@ -149,6 +152,8 @@ def median(ledgers: Sequence[Ledger]) -> Ledger:
         raise ValueError("ledgers must hold at least one")
     if any((other.costs, other.images) != (ledgers[0].costs, ledgers[0].images) for other in ledgers):
         raise ValueError("ledgers must be of one session, on as many images")
+    if ledgers[0].spans:  # of a device: they are one run's, and its alone
+        return sorted(ledgers, key=lambda one: one.wall_seconds)[len(ledgers) // 2]
     seconds = tuple(statistics.median(spans) for spans in zip(*(one.seconds for one in ledgers), strict=True))
     remainder = statistics.median(one.remainder_seconds for one in ledgers)
     return replace(ledgers[0], seconds=seconds, wall_seconds=sum(seconds) + remainder)

@@ -31,6 +31,9 @@ def bench(
             "mobilenet:alpha=0.25,resolution=160.",
         ),
     ],
+    device: Annotated[
+        str | None, typer.Option("--device", help="Of a network: cpu, opencl, opencl:0 or opencl:name (cpu).")
+    ] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images a call (1).")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads of a call.")] = None,
     isa: Annotated[
@@ -45,6 +48,10 @@ def bench(
         Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png", help="Draw the roofline.")] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option("--trace", metavar="OUT.json", help="Write a run as a trace for Perfetto or chrome://tracing."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
     """Measure this machine, or a network on it, layer by layer.
@@ -53,11 +60,13 @@ def bench(
     FERKERN_CACHE_DIR), where everything else finds them. NET: time of each layer, and its share of what the machine
     allows. Nothing else should run meanwhile.
     """
-    for option, target in (("--json", json_path), ("--plot", plot)):
+    for option, target in (("--json", json_path), ("--plot", plot), ("--trace", trace)):
         if target is not None and not target.absolute().parent.is_dir():
             raise typer.BadParameter(f"{option} {target}: there is no folder {target.absolute().parent}")
     if what == _MACHINE:
         only_networks = {
+            "--device": device,
+            "--trace": trace,
             "--batch": batch,
             "--precision": precision,
             "--repeats": repeats,
@@ -75,11 +84,14 @@ def bench(
     if isa is not None:
         raise typer.BadParameter("--isa is for machine; FERKERN_ISA forces one for a network")
     if plot is not None:
+        if device not in (None, "cpu"):
+            raise typer.BadParameter("--plot draws the processor's roofline, not a device's")
         _check_plot(plot)
-    done = _bench_network(what, profile, batch, threads, precision, repeats, quiet=quiet)
+    done = _bench_network(what, device or "cpu", profile, batch, threads, precision, repeats, quiet=quiet)
     if not quiet and json_path != Path("-"):
         _print_network(done)
     _write(json_path, done.to_dict())
+    _write(trace, {"traceEvents": done.ledger.to_chrome_trace()}, "--trace")
     if plot is not None:
         _draw(plot, done)
 
@@ -110,6 +122,7 @@ def _measure_machine(*, quiet: bool, isa: str | None = None, threads: int | None
 
 def _bench_network(
     name: str,
+    device: str,
     profile: Path | None,
     batch: int | None,
     threads: int | None,
@@ -119,11 +132,12 @@ def _bench_network(
     quiet: bool,
 ) -> NetworkBench:
     from ferkern.bench import load_profile, named, network
+    from ferkern.opencl import DeviceError
 
     try:
         net = named(name)
         try:
-            machine = load_profile(profile)
+            machine = load_profile(profile) if device == "cpu" else None
         except FileNotFoundError:
             if profile is not None:
                 raise typer.BadParameter(f"--profile {profile}: there is no such file") from None
@@ -132,6 +146,7 @@ def _bench_network(
             machine = _measure_machine(quiet=quiet)
         return network(
             net,
+            device=device,
             batch=batch or 1,
             threads=threads,
             precision=precision or "float32",
@@ -139,7 +154,7 @@ def _bench_network(
             machine=machine,
             wrap=lambda rounds: track(rounds, net.name, total=repeats or _REPEATS, quiet=quiet, unit="runs"),
         )
-    except ValueError as error:
+    except (ValueError, DeviceError) as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -162,7 +177,7 @@ def _draw(target: Path, done: NetworkBench) -> None:
     messages().print(f"roofline drawn: {target}", markup=False)
 
 
-def _write(target: Path | None, values: dict[str, Any]) -> None:
+def _write(target: Path | None, values: dict[str, Any], option: str = "--json") -> None:
     if target is None:
         return
     text = json.dumps(values, indent=1)
@@ -172,7 +187,7 @@ def _write(target: Path | None, values: dict[str, Any]) -> None:
     try:
         target.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise typer.BadParameter(f"--json {target}: {error.strerror}") from error
+        raise typer.BadParameter(f"{option} {target}: {error.strerror}") from error
 
 
 def _table(*columns: str, words: int = 1) -> Table:
@@ -216,14 +231,19 @@ def _bytes(size: int | None) -> str:
     return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size / 2**10:.3g} KiB"
 
 
+def _where(done: NetworkBench) -> str:
+    on_device = done.ledger.device != "cpu"
+    return escape(done.isa) if on_device else f"threads {done.ledger.threads}, up to {done.isa}"
+
+
 def _print_network(done: NetworkBench) -> None:
     from ferkern.ledger import HEADINGS, foot_cells, row_cells
 
     console, ledger = results(), done.ledger
     s = done.seconds
     console.print(
-        f"[bold]{escape(done.name)}[/], {done.precision}, batch {ledger.batch}, threads {ledger.threads}, "
-        f"up to {done.isa}; medians of {done.repeats} calls"
+        f"[bold]{escape(done.name)}[/], {done.precision}, batch {ledger.batch}, {_where(done)}; "
+        f"medians of {done.repeats} calls"
     )
     console.print(
         f"a call [bold]{s.value * 1e3:.3f} ms[/] ({s.low * 1e3:.3f} to {s.high * 1e3:.3f}), "
