@@ -4,7 +4,7 @@
  * conv2d_take       the image as the other kernels read it: with its zeros around it, its phases apart
  *
  * Build option of conv2d_take: FK_INTERLEAVE 1: neighbouring work items take neighbouring pixels (one coalesced load on a GPU),
- * 0: a work item goes through rows (cache lines on a CPU). An item for each pixel, with divisions for its place, took 633 us on
+ * 0: a work item goes through rows in vectors (cache lines on a CPU). An item for each pixel, with divisions for its place, took 633 us on
  * a CPU for 64 x 58 x 58 pixels, rows in vectors 35.
  */
 #include "fk_common.h"
@@ -43,46 +43,50 @@ __kernel void conv2d_reference(const fk_conv2d_shape s, __global const float* re
     y[at] = fk_activate(residual != 0 ? sum + residual[at] : sum, s.activation, s.alpha);
 }
 
-/* Pixels [begin, end) of every `stride`-th of x, zeros before and behind them up to `count`. */
-inline void take_row(__global const float* x, const int stride, const int begin, const int end, const int count,
-                     __global float* taken) {
-#if FK_INTERLEAVE
-    for (int j = (int)get_global_id(0); j < count; j += (int)get_global_size(0)) {
-        taken[j] = j >= begin && j < end ? x[j * stride] : 0.0f;
-    }
-#else
+/* Every `stride`-th of x, `count` of them, in vectors as far as they go; the last vector is read again where fewer are left. */
+inline void copy_row(__global const float* restrict x, const int stride, const int count, __global float* restrict to) {
     int j = 0;
-    for (; j < begin; ++j) {
-        taken[j] = 0.0f;
-    }
-    if (stride == 1) {
-        for (; j + 8 <= end; j += 8) {
-            vstore8(vload8(0, x + j), 0, taken + j);
+    if (stride == 1 && count >= 8) {
+        for (; j < count; j += 8) {
+            const int at = min(j, count - 8);
+            vstore8(vload8(0, x + at), 0, to + at);
         }
-    } else if (stride == 2) {
-        for (; j + 9 <= end; j += 8) { /* the last of the 16 is read, so it must be there */
-            vstore8(vload16(0, x + 2 * j).even, 0, taken + j);
+    } else if (stride == 1 && count >= 4) {
+        for (; j < count; j += 4) {
+            const int at = min(j, count - 4);
+            vstore4(vload4(0, x + at), 0, to + at);
         }
-    }
-    for (; j < end; ++j) {
-        taken[j] = x[j * stride];
+    } else if (stride == 2 && count >= 9) {
+        /* The last of 16 is read as well, so it must be there: one pixel is left. */
+        for (; j < count - 1; j += 8) {
+            const int at = min(j, count - 9);
+            vstore8(vload16(0, x + 2 * at).even, 0, to + at);
+        }
+        j = count - 1;
+    } else if (stride == 2 && count >= 5) {
+        for (; j < count - 1; j += 4) {
+            const int at = min(j, count - 5);
+            vstore4(vload8(0, x + 2 * at).even, 0, to + at);
+        }
+        j = count - 1;
     }
     for (; j < count; ++j) {
-        taken[j] = 0.0f;
+        to[j] = x[j * stride];
     }
-#endif
 }
 
 /* x [n, ic, ih, iw] -> taken [n, ic, phases_h, phases_w, th, tw]: the part of the image that windows reach, with its zeros.
  * Pixel (i, j) of phase (p, q) is (i stride_h + p, j stride_w + q), so that the pixels of neighbouring windows are neighbours.
- * Work items of dimension 0 share a row: one on a CPU, which goes through it in vectors, neighbours on a GPU. Those of dimension
- * 1 share a phase. */
+ * Work items of dimension 1 share the rows of a phase. */
 __kernel void conv2d_take(const fk_conv2d_shape s, const int phases_h, const int phases_w, const int th, const int tw,
                           __global const float* restrict x, __global float* restrict taken) {
     const int phases = phases_h * phases_w;
     const int plane = (int)get_global_id(2) / phases;
     const int phase = (int)get_global_id(2) % phases;
-    if (plane >= s.n * s.ic) {
+    const int share = FK_CEIL_DIV(th, (int)get_global_size(1));
+    const int first = (int)get_global_id(1) * share;
+    const int last = min(first + share, th);
+    if (plane >= s.n * s.ic || first >= last) {
         return;
     }
     const int top = phase / phases_w - s.pad_top;
@@ -92,10 +96,29 @@ __kernel void conv2d_take(const fk_conv2d_shape s, const int phases_h, const int
     const int end = left < s.iw ? clamp(FK_CEIL_DIV(s.iw - left, s.stride_w), begin, tw) : begin;
     x += (size_t)plane * s.ih * s.iw;
     taken += get_global_id(2) * th * tw;
-    for (int i = (int)get_global_id(1); i < th; i += (int)get_global_size(1)) {
+#if FK_INTERLEAVE
+    for (int i = first; i < last; ++i) {
         const int row = top + i * s.stride_h;
-        const bool inside = row >= 0 && row < s.ih;
-        take_row(x + (inside ? (long)row * s.iw + left : 0), s.stride_w, inside ? begin : tw, inside ? end : tw, tw,
-                 taken + (size_t)i * tw);
+        for (int j = (int)get_global_id(0); j < tw; j += (int)get_global_size(0)) {
+            const bool inside = row >= 0 && row < s.ih && j >= begin && j < end;
+            taken[i * tw + j] = inside ? x[(size_t)row * s.iw + left + j * s.stride_w] : 0.0f;
+        }
     }
+#else
+    int at = first * tw;
+    if (begin > 0 || end < tw || top < 0 || top + (last - 1) * s.stride_h >= s.ih) {
+        for (; at + 8 <= last * tw; at += 8) {
+            vstore8((float8)(0.0f), 0, taken + at);
+        }
+        for (; at < last * tw; ++at) {
+            taken[at] = 0.0f;
+        }
+    }
+    for (int i = first; i < last; ++i) {
+        const int row = top + i * s.stride_h;
+        if (row >= 0 && row < s.ih && begin < end) {
+            copy_row(x + (size_t)row * s.iw + left + begin * s.stride_w, s.stride_w, end - begin, taken + i * tw + begin);
+        }
+    }
+#endif
 }

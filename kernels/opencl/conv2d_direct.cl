@@ -58,26 +58,38 @@ inline void fk_next_tap(int* at, int* phase, const int dilation, const int strid
     }
 }
 
-/* A vector of outputs from lane `from` on; `column` of `wide` is where it begins in row `line` of the output, ow long. */
-inline void fk_store_row(const fk_conv2d_shape s, fk_vec sum, const int line, int column, const int from, const int wide,
-                         const int ow, __global const float* residual, __global float* y) {
-    size_t to = (size_t)line * ow + column;
-    if (from == 0 && column + FK_LANES <= ow) {
-        if (residual != 0) {
-            sum += FK_LOAD(residual + to);
-        }
-        FK_STORE(fk_activate_vec(sum, s.activation, s.alpha), y + to);
-        return;
+/* Bias and sums are there; what is common to all outputs of a layer comes first, since the functions are long. */
+inline fk_vec fk_finish(const fk_vec sum, const fk_conv2d_shape s) {
+    if (s.activation == FK_ACTIVATION_NONE) {
+        return sum;
     }
+    return fk_activate_vec(sum, s.activation, s.alpha);
+}
+
+/* A vector of outputs from lane `from` on, where it is not whole: it begins in `column` of `wide` positions for each row of the
+ * output, of which ow are outputs; residual and y point to that row. */
+inline void fk_store_part(const fk_conv2d_shape s, fk_vec sum, int column, const int from, const int wide, const int ow,
+                          __global const float* residual, __global float* y) {
     float value[FK_LANES];
-    FK_STORE(sum, value);
-    for (int lane = 0; lane < FK_LANES; ++lane, ++column, ++to) {
+    int place[FK_LANES]; /* in the output, or -1 */
+    int row = 0;
+    for (int lane = 0; lane < FK_LANES; ++lane, ++column) {
         if (column == wide) {
             column = 0;
-            to -= wide - ow;
+            row += ow;
         }
-        if (lane >= from && column < ow) {
-            y[to] = fk_activate(residual != 0 ? value[lane] + residual[to] : value[lane], s.activation, s.alpha);
+        place[lane] = lane >= from && column < ow ? row + column : -1;
+    }
+    if (residual != 0) {
+        for (int lane = 0; lane < FK_LANES; ++lane) {
+            value[lane] = place[lane] >= 0 ? residual[place[lane]] : 0.0f;
+        }
+        sum += FK_LOAD(value);
+    }
+    FK_STORE(fk_finish(sum, s), value);
+    for (int lane = 0; lane < FK_LANES; ++lane) {
+        if (place[lane] >= 0) {
+            y[place[lane]] = value[lane];
         }
     }
 }
@@ -151,21 +163,50 @@ conv2d_direct(const fk_conv2d_shape s, const int rows, const int cols, const int
         }
     }
 
+    const size_t pixels = (size_t)s.oh * s.ow;
+    const size_t base = (image * s.oc + (size_t)group * filters + first) * pixels + (size_t)i * ow;
+    const int filters_here = min(FK_TILE, filters - first);
+    if (residual == 0 && s.activation <= FK_ACTIVATION_RELU && filters_here == FK_TILE) {
+        /* Nearly every layer: straight from the registers, where a vector is whole. */
+        const float least = s.activation == FK_ACTIVATION_RELU ? 0.0f : -INFINITY;
+        bool whole = true;
+#pragma unroll
+        for (int v = 0; v < FK_VECS; ++v) {
+            whole = whole && at[v] == j + v * step && at[v] % wide + FK_LANES <= ow;
+        }
+        if (whole) {
+#pragma unroll
+            for (int v = 0; v < FK_VECS; ++v) {
+                __global float* to = y + base + (size_t)(at[v] / wide) * ow + at[v] % wide;
+#pragma unroll
+                for (int t = 0; t < FK_TILE; ++t, to += pixels) {
+                    FK_STORE(select(sum[t][v], (fk_vec)(least), sum[t][v] < least), to);
+                }
+            }
+            return;
+        }
+    }
     /* Through memory, so that the activations stand once in the program and not for every sum. */
     float value[FK_TILE * FK_VECS][FK_LANES];
 #pragma unroll
     for (int k = 0; k < FK_TILE * FK_VECS; ++k) {
         FK_STORE(sum[k / FK_VECS][k % FK_VECS], value[k]);
     }
-    const size_t pixels = (size_t)s.oh * s.ow;
-    const size_t base = (image * s.oc + (size_t)group * filters + first) * pixels + (size_t)i * ow;
-    const int filters_here = min(FK_TILE, filters - first);
     for (int v = 0; v < FK_VECS && j + v * step < cols; ++v) {
         const int begin = min(j + v * step, cols - FK_LANES);
-        for (int t = 0; t < filters_here; ++t) {
-            const size_t to = base + t * pixels;
-            fk_store_row(s, FK_LOAD(value[t * FK_VECS + v]), begin / wide, begin % wide, j + v * step - begin, wide, ow,
-                         residual != 0 ? residual + to : residual, y + to);
+        const int from = j + v * step - begin;
+        const int column = begin % wide;
+        size_t to = base + (size_t)(begin / wide) * ow;
+        for (int t = 0; t < filters_here; ++t, to += pixels) {
+            fk_vec outputs = FK_LOAD(value[t * FK_VECS + v]);
+            if (from > 0 || column + FK_LANES > ow) {
+                fk_store_part(s, outputs, column, from, wide, ow, residual != 0 ? residual + to : residual, y + to);
+                continue;
+            }
+            if (residual != 0) {
+                outputs += FK_LOAD(residual + to + column);
+            }
+            FK_STORE(fk_finish(outputs, s), y + to + column);
         }
     }
 }

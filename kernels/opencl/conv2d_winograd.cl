@@ -147,7 +147,8 @@ inline fk_row in_order(const fk_tiles y[FK_M]) {
 /* Outputs `from` to FK_ROW, which begin at `column` of a row that is ow long. */
 inline void give_row(const fk_conv2d_shape s, fk_row sum, const int column, const int from, __global const float* residual,
                      __global float* y) {
-    if (from == 0 && column + FK_ROW <= s.ow) {
+    /* Outputs before `from` are there: the same values again, unless the residual has been added in their place. */
+    if ((from == 0 || residual == 0) && column + FK_ROW <= s.ow) {
         if (residual != 0) {
             sum += FK_LOAD_ROW(residual + column);
         }
@@ -155,10 +156,16 @@ inline void give_row(const fk_conv2d_shape s, fk_row sum, const int column, cons
         return;
     }
     float value[FK_ROW];
-    FK_STORE_ROW(sum, value);
-    for (int j = from; j < FK_ROW && column + j < s.ow; ++j) {
-        const float whole = residual != 0 ? value[j] + residual[column + j] : value[j];
-        y[column + j] = fk_activate(whole, s.activation, s.alpha);
+    const int end = min(FK_ROW, s.ow - column);
+    if (residual != 0) {
+        for (int j = 0; j < FK_ROW; ++j) {
+            value[j] = j >= from && j < end ? residual[column + j] : 0.0f;
+        }
+        sum += FK_LOAD_ROW(value);
+    }
+    FK_STORE_ROW(fk_activate_row(sum, s.activation, s.alpha), value);
+    for (int j = from; j < end; ++j) {
+        y[column + j] = value[j];
     }
 }
 

@@ -19,6 +19,7 @@ from ferkern.cli import (
     recognize,
     train,
     transfers,
+    tune,
     video,
     why,
 )
@@ -65,6 +66,7 @@ app.command("analyze")(guarded(analyze.analyze))
 app.command("bench")(guarded(bench.bench))
 app.command("crossover")(guarded(crossover.crossover))
 app.command("why")(guarded(why.why))
+app.command("tune")(guarded(tune.tune))
 app.command("transfers")(guarded(transfers.transfers))
 app.command("estimate")(guarded(estimate.estimate))
 app.command("doctor")(guarded(doctor.doctor))

@@ -149,13 +149,18 @@ class DeviceNetwork:
 
     def _layer(self, step: Mapping[str, Any]) -> Layer:
         plan: Plan | None = None
+        kernel = step.get("kernel", "")
         if step["op"]:
             module = import_module(f"ferkern.opencl.ops.{step['op']}")
-            plan = module.PLANS[step["function"]](self.device, step["shape"])
+            plan = module.tuned(self.device, step["shape"]) if hasattr(module, "tuned") else None
+            if plan is not None:
+                kernel = _core.last_kernel()
+            else:
+                plan = module.PLANS[step["function"]](self.device, step["shape"])
         return Layer(
             name=step["node"],
             value=step["value"],
-            kernel=step.get("kernel", ""),
+            kernel=kernel,
             plan=plan,
             inputs=list(step["inputs"]),
             residual=step["residual"],

@@ -9,15 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
-from ferkern.opencl.device import find
+from ferkern.config import config
+from ferkern.opencl.device import Device, find
 from ferkern.opencl.memory import check_sizes, download, empty, upload
 from ferkern.opencl.ops.conv2d_direct import DirectPlan, ReferencePlan
 from ferkern.opencl.ops.conv2d_winograd import Winograd2Plan, Winograd4Plan
-from ferkern.opencl.ops.plan import Plan
+from ferkern.opencl.ops.plan import Plan, Shape
+from ferkern.opencl.tuned import Choice, lookup
 
-__all__ = ["PLANS", "conv2d"]
+__all__ = ["PLANS", "TunedPlan", "by_list", "conv2d", "plan_of", "tuned"]
 
 Float32 = npt.NDArray[np.float32]
+TunedPlan = DirectPlan | Winograd2Plan | Winograd4Plan
 
 
 def conv2d(
@@ -65,8 +68,7 @@ def conv2d(
         "b": None if b is None else _core.dense_float32(b, "b", None),
         "residual": None if residual is None else _core.dense_float32(residual, "residual", dims),
     }
-    _, function = _core.device_kernel("conv2d", shape, "opencl")
-    plan = PLANS[function](target, shape)
+    plan = tuned(target, shape) or by_list(target, shape)
     sizes = {name: array.nbytes for name, array in arrays.items() if array is not None}
     check_sizes(target, sizes | {"the result": y.nbytes} | plan.sizes)
     buffers = {name: None if array is None else upload(target, array) for name, array in arrays.items()}
@@ -77,10 +79,51 @@ def conv2d(
     return y
 
 
+def tuned(device: Device, shape: Shape) -> TunedPlan | None:
+    """The plan that ``ferkern tune`` found for a shape; None where it found none, or a kernel is asked for by name."""
+    if _core.get_choice()[2]:
+        return None
+    choice = lookup(device.info, shape)
+    if choice is None:
+        return None
+    try:
+        return plan_of(device, shape, choice)
+    except ValueError:  # an entry of a kernel that does not serve the shape: a damaged file
+        return None
+
+
+def by_list(device: Device, shape: Shape) -> Plan:
+    """The plan of the row that the list in ``kernels.inc`` gives."""
+    _, function = _core.device_kernel("conv2d", shape, "opencl")
+    return PLANS[function](device, shape)
+
+
+def plan_of(device: Device, shape: Shape, choice: Choice | str) -> TunedPlan:
+    """The plan of a row by its name, with its tile if that is given.
+
+    Raises
+    ------
+    ValueError
+        No such row serves the shape.
+    """
+    name, tuning = (choice, None) if isinstance(choice, str) else (choice.kernel, choice.tuning)
+    if name not in _TUNABLE:
+        raise ValueError(f"conv2d: no kernel named '{name}' has tiles")
+    with config(kernel=name):
+        _core.device_kernel("conv2d", shape, "opencl")  # judges, and notes what runs
+    return _TUNABLE[name](device, shape, tuning)
+
+
 # A kernel of the list in src/cpp/ops/conv2d/kernels.inc, by its function → how it is run.
 PLANS: dict[str, type[Plan]] = {
     "conv2d_direct": DirectPlan,
     "conv2d_winograd4": Winograd4Plan,
     "conv2d_winograd2": Winograd2Plan,
     "conv2d_reference": ReferencePlan,
+}
+
+_TUNABLE: dict[str, type[TunedPlan]] = {
+    "direct": DirectPlan,
+    "winograd4": Winograd4Plan,
+    "winograd2": Winograd2Plan,
 }

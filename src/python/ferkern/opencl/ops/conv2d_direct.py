@@ -10,7 +10,7 @@ import numpy as np
 
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
-from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.program import build
 
@@ -18,6 +18,7 @@ __all__ = ["DIRECT", "FILE", "DirectPlan", "Extent", "ReferencePlan", "extents",
 
 FILE = "conv2d.cl"
 DIRECT = "conv2d_direct.cl"
+_PART = 40.0  # multiply-adds of vectors in the time that storing a part of one takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,14 @@ class DirectPlan:
         self._device = device
         self._shape = shape
         self._channels = ic
-        self._extent, self._tuning = _best(device, shape, tuning)
+        self._extent, self.tuning = _best(device, shape, tuning)
         e = self._extent
-        self._blocks = groups * -(-(oc // groups) // self._tuning.tile)
+        self._blocks = groups * -(-(oc // groups) // self.tuning.tile)
         self._terms = ic // groups * int(shape["kh"]) * int(shape["kw"])
-        self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self._tuning.tile}
+        self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self.tuning.tile}
         if e.copied:
             self.sizes["padded x"] = 4 * n * ic * e.phases[0] * e.phases[1] * e.th * e.tw
-        self._program = build(device, DIRECT, self._tuning.defines())
+        self._program = build(device, DIRECT, self.tuning.defines())
         self._packed: Any = None
         self._copy: Any = None
         numbers = (e.rows, e.cols, e.wide, e.ow, *e.phases, e.th, e.tw)
@@ -86,13 +87,14 @@ class DirectPlan:
 
     def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._packed is not None, "load() comes before run()"
-        e, t, shape = self._extent, self._tuning, with_images(self._shape, images)
+        e, t, shape = self._extent, self.tuning, with_images(self._shape, images)
         (x,) = inputs
         if e.copied:
             take(self._device, shape, images * self._channels, e.phases, (e.th, e.tw), x, self._copy)
             x = self._copy
         size = (-(-e.cols // (t.lanes * t.vecs)), e.rows, images * self._blocks)
-        self._program.launch("conv2d_direct", size, t.group, shape, *self._numbers, x, self._packed, residual, y)
+        group = t.group or grouped(self._device.info, size)
+        self._program.launch("conv2d_direct", size, group, shape, *self._numbers, x, self._packed, residual, y)
 
 
 def take(
@@ -104,7 +106,7 @@ def take(
     if cpu:
         # A work item for a whole phase, unless there are too few of them to keep the cores busy.
         items = (1, 1 if every >= 16 * device.info.compute_units else th, every)
-        group = (1, 1, 2)
+        group = grouped(device.info, items)
     else:
         items, group = (min(tw, 64), th, every), (min(tw, 64), 4, 1)
     build(device, FILE, {"FK_INTERLEAVE": int(not cpu)}).launch(
@@ -139,10 +141,14 @@ def extents(shape: Shape) -> list[Extent]:
 def _best(device: Device, shape: Shape, tuning: Tuning | None) -> tuple[Extent, Tuning]:
     """The way with the least work; `tuning`, where its vectors are no longer than a row."""
     filters = int(shape["oc"]) // int(shape["groups"])
+    terms = int(shape["ic"]) // int(shape["groups"]) * int(shape["kh"]) * int(shape["kw"])
     ways = []
     for extent in extents(shape):
         fits = tuning is not None and tuning.lanes <= extent.cols
         chosen = tuning if tuning is not None and fits else by_rule(device.info, filters, extent.cols, extent.rows)
-        ways.append((not fits, cost(chosen, filters, extent.cols, extent.rows), extent, chosen))
+        work = terms * cost(chosen, filters, extent.cols, extent.rows)
+        if extent.ow < extent.wide:  # vectors that reach into the next row are stored lane by lane
+            work += _PART * filters * extent.cols / extent.wide
+        ways.append((not fits, work, extent, chosen))
     _, _, extent, chosen = min(ways, key=lambda way: way[:2])
     return extent, chosen

@@ -10,7 +10,7 @@ import numpy as np
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_direct import take
-from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.program import build
 
@@ -33,7 +33,7 @@ class WinogradPlan:
         self._lines, self._tiles_image = tiles_y, tiles_y * tiles_x
         self._points = (self.m + 2) ** 2
         tiles = n * self._tiles_image
-        self._tuning = t = tuning or by_rule(device.info, oc, tiles, 1)
+        self.tuning = t = tuning or by_rule(device.info, oc, tiles, 1)
         self._pitch = -(-tiles // t.lanes) * t.lanes
         self._size = tiles_y * self.m + 2, tiles_x * self.m + 2
         self._blocks = -(-oc // t.tile)
@@ -53,25 +53,30 @@ class WinogradPlan:
     def load(self, weights: Mapping[str, Any]) -> None:
         self._buffers = {name: empty(self._device, size) for name, size in self.sizes.items()}
         self._bias = weights.get("b")
-        size = (self._ic, self._blocks * self._tuning.tile)
+        size = (self._ic, self._blocks * self.tuning.tile)
         to = self._buffers["transformed weights"]
-        tile = np.int32(self._tuning.tile)
+        tile = np.int32(self.tuning.tile)
         self._program.launch("winograd_weights", size, (16, 4), self._shape, tile, weights["w"], to)
 
     def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
         assert self._buffers, "load() comes before run()"
-        t, shape, launch = self._tuning, with_images(self._shape, images), self._program.launch
+        t, shape, launch = self.tuning, with_images(self._shape, images), self._program.launch
         w, padded, transformed, products = self._buffers.values()
         take(self._device, shape, images * self._ic, (1, 1), self._size, inputs[0], padded)
         pitch, tiles, lines = np.int32(self._pitch), images * self._tiles_image, images * self._lines
-        group = (self._across, 2, 2)
         sides = map(np.int32, self._size)
-        launch("winograd_inputs", (self._across, lines, self._ic), group, shape, *sides, pitch, padded, transformed)
+        size = (self._across, lines, self._ic)
+        launch("winograd_inputs", size, self._group(size), shape, *sides, pitch, padded, transformed)
         size = (-(-tiles // (t.lanes * t.vecs)), self._blocks, self._points)
         counts = np.int32(self._points), np.int32(tiles), pitch
-        self._product.launch("winograd_product", size, t.group, shape, *counts, transformed, w, products)
+        self._product.launch(
+            "winograd_product", size, t.group or self._group(size), shape, *counts, transformed, w, products
+        )
         size = (self._across, lines, self._oc)
-        launch("winograd_outputs", size, group, shape, pitch, products, self._bias, residual, y)
+        launch("winograd_outputs", size, self._group(size), shape, pitch, products, self._bias, residual, y)
+
+    def _group(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return (self._across, 2, 2) if self.tuning.interleave else grouped(self._device.info, size)
 
 
 class Winograd2Plan(WinogradPlan):

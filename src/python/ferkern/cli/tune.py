@@ -1,0 +1,116 @@
+"""``ferkern tune``: finds the fastest kernels and tiles of an OpenCL device for the convolutions of networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ferkern.cli.output import messages, results, track
+
+if TYPE_CHECKING:
+    from ferkern.opencl.tune import Layer, Tuned
+
+__all__ = ["tune"]
+
+
+def tune(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NET]...",
+            help="Networks, as for ferkern bench; without one, those of the papers, MobileNet, SqueezeNet, ResNet-50.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="opencl (the first), opencl:0 or opencl:name.")] = "opencl",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a call.")] = 1,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+) -> None:
+    """Measure which kernel and tile serves each convolution fastest; later plans on the device use them.
+
+    Every candidate's result is checked before it is timed. What is found is saved for this device and driver in the
+    user's cache folder (or that named by FERKERN_CACHE_DIR). Nothing else should run meanwhile.
+    """
+    from ferkern import cache
+    from ferkern.opencl import DeviceError
+    from ferkern.opencl import tune as tuning
+
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--json {json_path}: there is no folder {json_path.absolute().parent}")
+    layers = _layers(networks or list(tuning.BUILT_IN), batch)
+
+    def shown(every: list[Layer]) -> Iterable[Layer]:
+        return track(every, "tuning", total=len(every), quiet=quiet, unit="layers")
+
+    try:
+        found = list(tuning.tune(layers, device, wrap=shown))
+    except (DeviceError, ValueError) as error:
+        raise typer.BadParameter(f"--device {device}: {error}") from error
+    if not quiet:
+        if json_path != Path("-"):
+            _print(found)
+        messages().print(f"kept in {cache.folder()}", markup=False)
+    if json_path is not None:
+        text = json.dumps([_record(row) for row in found], indent=1)
+        if json_path == Path("-"):
+            typer.echo(text)
+        else:
+            json_path.write_text(text + "\n", encoding="utf-8")
+
+
+def _layers(names: list[str], batch: int) -> list[Layer]:
+    from ferkern.bench import named
+    from ferkern.opencl.tune import layers_of
+
+    found: dict[bytes, Layer] = {}
+    for name in names:
+        try:
+            network = named(name)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        for layer in layers_of(network, batch):
+            found.setdefault(layer.shape().tobytes(), layer)
+    return list(found.values())
+
+
+def _record(row: Tuned) -> dict[str, Any]:
+    return {
+        "layer": row.layer.name,
+        "x": row.layer.x,
+        "w": row.layer.w,
+        "kernel": row.best.kernel,
+        "tuning": row.best.tuning.to_dict(),
+        "seconds": row.best_seconds,
+        "by_rule": {"kernel": row.by_rule.kernel, "tuning": row.by_rule.tuning.to_dict(), "seconds": row.rule_seconds},
+        "flops": row.flops,
+        "tried": row.tried,
+    }
+
+
+def _print(found: list[Tuned]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("layer", "input", "filters", "fastest: filters x vectors x pixels"):
+        table.add_column(name, no_wrap=True)
+    for name in ("ms", "GFLOP/s", "gain", "tried"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found:
+        sizes = [" x ".join(map(str, dims)) for dims in (row.layer.x, row.layer.w)]
+        gain = row.rule_seconds / row.best_seconds
+        table.add_row(
+            escape(row.layer.name),
+            *sizes,
+            str(row.best),
+            f"{1e3 * row.best_seconds:.3f}",
+            f"{row.flops / row.best_seconds / 1e9:,.0f}",
+            f"{gain:.2f}",
+            str(row.tried),
+        )
+    results().print(table)
