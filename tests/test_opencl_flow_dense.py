@@ -70,7 +70,7 @@ def test_presets_are_the_processors(cl_device, guarded, preset, dtype):
 @pytest.mark.dataset
 @pytest.mark.parametrize("pair", ["RubberWhale", "Venus", "Grove2", "Urban2"])
 def test_error_is_the_processors_on_real_pairs(cl_device, data, pair):
-    """Measured over the four pairs and three presets: end points 4e-6 to 2e-4 pixels apart in the mean, up to 0.5 where
+    """Measured over the four pairs and three presets: end points 2e-6 to 2e-4 pixels apart in the mean, up to 0.5 where
     a patch took another step; the error against the truth within 1e-4 pixels of the processor's.
     """
     folder = data / "flow" / pair
@@ -79,7 +79,7 @@ def test_error_is_the_processors_on_real_pairs(cl_device, data, pair):
     for preset in PRESETS:
         expected, found = flow.dense(a, b, preset), flow.dense(a, b, preset, device=cl_device)
         assert apart(found, expected).mean() < 1e-3
-        assert np.percentile(apart(found, expected), 99.9) < 0.1
+        assert np.percentile(apart(found, expected), 99.9) < 0.25
         assert flow.endpoint_error(found, truth) < flow.endpoint_error(expected, truth) + 1e-3
 
 

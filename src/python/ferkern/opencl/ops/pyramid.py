@@ -34,8 +34,8 @@ class Tuning:
 
 def tuning(info: DeviceInfo) -> Tuning:
     """The parameters for a device."""
-    # Vectors of pixels on a CPU, in groups too narrow for a compiler to make others across work items (Intel, 584 x 388:
-    # 0.48 -> 0.09 ms); on a GPU neighbouring work items read neighbouring pixels.
+    # Vectors of pixels on a CPU, in groups too narrow for a compiler to make others across work items (Intel, 584 x
+    # 388: 0.48 -> 0.09 ms); on a GPU neighbouring work items read neighbouring pixels.
     return Tuning(8, (8, 8)) if info.kind == "cpu" else Tuning(1, (32, 8))
 
 
