@@ -73,20 +73,19 @@ def test_corners_of_a_checkerboard():
     assert np.abs((y + 0.5) % 16 - 16 * (((y + 0.5) % 16) > 8)).max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"gray": A.astype(np.int32)}, TypeError, "gray must be uint8 or float32, is int32"),
-        ({"gray": A[:, :0]}, ValueError, r"gray must hold at least one pixel, its shape is \[50, 0\]"),
-        ({"gray": A[:, ::2]}, ValueError, "gray: pixels of a row must stand together, they are 2 elements apart"),
-        ({"count": 0}, ValueError, "count must be at least 1, is 0"),
-        ({"quality": 1.5}, ValueError, "quality must be from 0 to 1, is 1.5"),
-        ({"quality": np.nan}, ValueError, "quality must be from 0 to 1, is nan"),
-        ({"min_distance": -1}, ValueError, "min_distance must be finite and not below 0, is -1"),
-        ({"block": 32}, ValueError, "block must be from 1 to 31, is 32"),
-    ],
-    ids=lambda v: str(v)[:40].replace("\n", ""),
-)
+WRONG = [
+    ({"gray": A.astype(np.int32)}, TypeError, "gray must be uint8 or float32, is int32"),
+    ({"gray": A[:, :0]}, ValueError, r"gray must hold at least one pixel, its shape is \[50, 0\]"),
+    ({"gray": A[:, ::2]}, ValueError, "gray: pixels of a row must stand together, they are 2 elements apart"),
+    ({"count": 0}, ValueError, "count must be at least 1, is 0"),
+    ({"quality": 1.5}, ValueError, "quality must be from 0 to 1, is 1.5"),
+    ({"quality": np.nan}, ValueError, "quality must be from 0 to 1, is nan"),
+    ({"min_distance": -1}, ValueError, "min_distance must be finite and not below 0, is -1"),
+    ({"block": 32}, ValueError, "block must be from 1 to 31, is 32"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "match"), WRONG, ids=lambda v: str(v)[:40].replace("\n", ""))
 def test_wrong_input_for_corners(change, error, match):
     call = {"gray": A, "count": 5, **change}
     with pytest.raises(error, match=match):

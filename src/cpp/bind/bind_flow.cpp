@@ -9,6 +9,8 @@
 #include "base/threads.hpp"
 #include "bind/bind.hpp"
 #include "bind/convert.hpp"
+#include "bind/device_ops.hpp"
+#include "bind/grey_frame.hpp"
 #include "bind/track_arguments.hpp"
 #include "ops/corners/corners.hpp"
 
@@ -136,6 +138,16 @@ py::tuple flow_track(const py::object& prev, const py::object& next, const py::o
     return py::make_tuple(found.points, found.status, found.residual, error, found.iterations, shape.levels);
 }
 
+py::array points_of(const std::vector<corners::Corner>& found) {
+    py::array_t<float> points({static_cast<py::ssize_t>(found.size()), py::ssize_t{2}});
+    float* to = points.mutable_data();
+    for (const corners::Corner& c : found) {
+        *to++ = static_cast<float>(c.x);
+        *to++ = static_cast<float>(c.y);
+    }
+    return points;
+}
+
 template <class T> py::array corners_as(const py::array& gray, corners::Params params) {
     py::array owner;
     const View<const T> view = view_in<T>(gray, "gray", 2, 2, owner);
@@ -148,13 +160,7 @@ template <class T> py::array corners_as(const py::array& gray, corners::Params p
         const py::gil_scoped_release released;
         found = corners::Plan(shape, chosen_threads()).run(view.data, view.strides[0]);
     }
-    py::array_t<float> points({static_cast<py::ssize_t>(found.size()), py::ssize_t{2}});
-    float* to = points.mutable_data();
-    for (const corners::Corner& c : found) {
-        *to++ = static_cast<float>(c.x);
-        *to++ = static_cast<float>(c.y);
-    }
-    return points;
+    return points_of(found);
 }
 
 py::array flow_corners(const py::object& gray, std::int64_t count, double quality, double min_distance, std::int64_t block) {
@@ -168,6 +174,38 @@ py::array flow_corners(const py::object& gray, std::int64_t count, double qualit
     }
     throw TypeError(message("gray must be uint8 or float32, is ", dtype_name(array),
                             "; pass gray.astype(\"uint8\") or gray.astype(\"float32\")"));
+}
+
+corners::Shape corners_shape_of(const py::object& gray, std::int64_t count, double quality, double min_distance,
+                                std::int64_t block) {
+    const GreyFrame frame(gray, "gray");
+    return corners::infer({.x = frame.size,
+                           .pixel_stride = frame.pixel,
+                           .is_float = frame.is_float,
+                           .count = count,
+                           .quality = quality,
+                           .min_distance = min_distance,
+                           .block = block});
+}
+
+// For a device: (shape, gray), the frame as it is sent.
+py::tuple corners_shape(const py::object& gray, std::int64_t count, double quality, double min_distance, std::int64_t block) {
+    const corners::Shape shape = corners_shape_of(gray, count, quality, min_distance, block);
+    return py::make_tuple(shape_record(corners::picture(shape)), GreyFrame(gray, "gray").dense());
+}
+
+// Corners from what a device has computed.
+py::array corners_choose(const py::object& eigenvalues, std::int64_t count, double quality, double min_distance,
+                         std::int64_t block) {
+    const corners::Shape shape = corners_shape_of(eigenvalues, count, quality, min_distance, block);
+    py::array owner;
+    const float* values = dense_in<float>(eigenvalues, "eigenvalues", 2, 2, owner);
+    std::vector<corners::Corner> found;
+    {
+        const py::gil_scoped_release released;
+        found = corners::choose(shape, values);
+    }
+    return points_of(found);
 }
 
 // (operations, bytes read, bytes written) of tracking, and of the two pyramids over it, as cost() says.
@@ -196,6 +234,12 @@ void bind_flow(py::module_& m) {
           py::arg("levels"), py::arg("iterations"), py::arg("epsilon"), py::arg("min_eigenvalue"), py::arg("backward"));
     m.def("flow_corners", &flow_corners, py::arg("gray"), py::arg("count"), py::arg("quality"), py::arg("min_distance"),
           py::arg("block"));
+    PYBIND11_NUMPY_DTYPE(fk_corners_shape, height, width, is_float, block);
+    add_device_op<fk_corners_shape>("corners", &corners::choose_device_kernel, &corners::picture_cost);
+    m.def("corners_shape", &corners_shape, py::arg("gray"), py::arg("count"), py::arg("quality"), py::arg("min_distance"),
+          py::arg("block"));
+    m.def("corners_choose", &corners_choose, py::arg("eigenvalues"), py::arg("count"), py::arg("quality"),
+          py::arg("min_distance"), py::arg("block"));
     m.def("flow_cost", &flow_cost, py::arg("height"), py::arg("width"), py::arg("points"), py::arg("window"), py::arg("levels"),
           py::arg("is_float"));
 }

@@ -25,6 +25,15 @@ const std::array rows = std::to_array<KernelRow>({
 });
 const Registration registration = register_rows("corners", rows);
 
+const std::array device_rows = std::to_array<DeviceRow<fk_corners_shape>>({
+#define FK_KERNEL(isa, name, function, eligible, block)
+#define FK_DEVICE_KERNEL(target, name, function, eligible) {target, name, function, &eligible},
+#include "ops/corners/kernels.inc"
+#undef FK_DEVICE_KERNEL
+#undef FK_KERNEL
+});
+const Registration device_registration = register_device_rows("corners", device_rows);
+
 constexpr std::int64_t largest_side = 1 << 20;
 
 // No neighbour of p is larger. `row` elements lie between rows.
@@ -63,6 +72,23 @@ Cost cost(const Shape& s) {
         .flops = pixels * (30 + 6.0 * (s.block - 1)), .bytes_read = pixels * (s.is_float ? 8 : 5), .bytes_written = 4 * pixels};
 }
 
+fk_corners_shape picture(const Shape& s) {
+    return {.height = s.height, .width = s.width, .is_float = s.is_float ? 1 : 0, .block = s.block};
+}
+
+Cost picture_cost(const fk_corners_shape& p) {
+    Shape shape{};
+    shape.height = p.height;
+    shape.width = p.width;
+    shape.is_float = p.is_float != 0;
+    shape.block = p.block;
+    return cost(shape);
+}
+
+const DeviceRow<fk_corners_shape>& choose_device_kernel(const fk_corners_shape& picture, std::string_view target) {
+    return choose_device_row("corners", device_rows, picture, target);
+}
+
 Plan::Plan(const Shape& shape, int threads) : shape_(shape), row_(&choose_row("corners", rows, shape)), threads_(threads) {}
 
 void Plan::eigenvalues(const void* pixels, std::int64_t row, float* to) const {
@@ -85,8 +111,8 @@ void Plan::eigenvalues(const void* pixels, std::int64_t row, float* to) const {
     });
 }
 
-std::vector<Corner> Plan::peaks(const float* values) const {
-    const Shape& s = shape_;
+namespace {
+std::vector<Corner> peaks(const Shape& s, const float* values) {
     const std::int64_t pixels = std::int64_t(s.height) * s.width;
     float largest = 0;
     for (std::int64_t i = 0; i < pixels; ++i) {
@@ -109,10 +135,10 @@ std::vector<Corner> Plan::peaks(const float* values) const {
 }
 
 // The best that keep their distance. Cells of that size: only those around a corner can hold one that is too near.
-std::vector<Corner> Plan::spread(const std::vector<Corner>& best) const {
-    const double distance = shape_.min_distance;
+std::vector<Corner> spread(const Shape& s, const std::vector<Corner>& best) {
+    const double distance = s.min_distance;
     const int side = static_cast<int>(std::clamp(std::ceil(distance), 1.0, double(largest_side)));
-    const int across = (shape_.width - 1) / side + 1, down = (shape_.height - 1) / side + 1;
+    const int across = (s.width - 1) / side + 1, down = (s.height - 1) / side + 1;
     std::vector<std::vector<Corner>> cells(static_cast<std::size_t>(across) * static_cast<std::size_t>(down));
     const auto cell = [&](int u, int v) -> auto& {
         return cells[static_cast<std::size_t>(v) * static_cast<std::size_t>(across) + static_cast<std::size_t>(u)];
@@ -131,7 +157,7 @@ std::vector<Corner> Plan::spread(const std::vector<Corner>& best) const {
     };
     std::vector<Corner> chosen;
     for (const Corner& c : best) {
-        if (static_cast<std::int64_t>(chosen.size()) == shape_.count) {
+        if (static_cast<std::int64_t>(chosen.size()) == s.count) {
             break;
         }
         if (is_free(c)) {
@@ -141,16 +167,21 @@ std::vector<Corner> Plan::spread(const std::vector<Corner>& best) const {
     }
     return chosen;
 }
+} // namespace
+
+std::vector<Corner> choose(const Shape& shape, const float* eigenvalues) {
+    std::vector<Corner> best = peaks(shape, eigenvalues);
+    if (shape.min_distance > 1) {
+        return spread(shape, best); // nearer than 1 there is no other pixel
+    }
+    best.resize(std::min(best.size(), static_cast<std::size_t>(shape.count)));
+    return best;
+}
 
 std::vector<Corner> Plan::run(const void* pixels, std::int64_t row) const {
     Tensor<float> values(std::int64_t(shape_.height) * shape_.width);
     eigenvalues(pixels, row, values.data());
-    std::vector<Corner> best = peaks(values.data());
-    if (shape_.min_distance > 1) {
-        return spread(best); // nearer than 1 there is no other pixel
-    }
-    best.resize(std::min(best.size(), static_cast<std::size_t>(shape_.count)));
-    return best;
+    return choose(shape_, values.data());
 }
 
 } // namespace corners

@@ -12,6 +12,7 @@
 
 #include "base/scratch.hpp"
 #include "base/view.hpp"
+#include "fk_corners.h"
 #include "ops/corners/leaf.hpp"
 #include "ops/op.hpp"
 
@@ -45,6 +46,13 @@ struct Corner {
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
 
+// Of a Shape what a device sees: it computes the eigenvalues.
+fk_corners_shape picture(const Shape& shape);
+Cost picture_cost(const fk_corners_shape& picture);
+const DeviceRow<fk_corners_shape>& choose_device_kernel(const fk_corners_shape& picture, std::string_view target);
+// Corners from the eigenvalues [height, width].
+std::vector<Corner> choose(const Shape& shape, const float* eigenvalues);
+
 class Plan {
   public:
     Plan(const Shape& shape, int threads);
@@ -53,8 +61,6 @@ class Plan {
 
   private:
     void eigenvalues(const void* pixels, std::int64_t row, float* to) const;
-    std::vector<Corner> peaks(const float* eigenvalues) const;
-    std::vector<Corner> spread(const std::vector<Corner>& best) const;
 
     Shape shape_;
     const KernelRow* row_;

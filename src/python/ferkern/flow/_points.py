@@ -171,7 +171,9 @@ def track(
     return Track(*_core.flow_track(cast("Frame", prev), cast("Frame", next), *settings))
 
 
-def corners(gray: Frame, count: int, *, quality: float = 0.01, min_distance: float = 10, block: int = 3) -> Float32:
+def corners(
+    gray: Frame, count: int, *, quality: float = 0.01, min_distance: float = 10, block: int = 3, device: str = "cpu"
+) -> Float32:
     """Corners that can be tracked, best first.
 
     Parameters
@@ -185,6 +187,9 @@ def corners(gray: Frame, count: int, *, quality: float = 0.01, min_distance: flo
         Least distance between two corners, pixels; the stronger stays.
     block
         Side of the square over which gradients are gathered, pixels, 1 to 31.
+    device
+        ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``; on a device the eigenvalues are computed, float32
+        [H, W], and come back; the choice is the CPU's.
 
     Returns
     -------
@@ -197,6 +202,8 @@ def corners(gray: Frame, count: int, *, quality: float = 0.01, min_distance: flo
         `gray` is neither uint8 nor float32.
     ValueError
         `gray` has another rank, no pixels, or pixels of a row that stand apart; a number is outside its range.
+    DeviceError
+        The device is missing; the message says why and what to do.
 
     Notes
     -----
@@ -204,4 +211,8 @@ def corners(gray: Frame, count: int, *, quality: float = 0.01, min_distance: flo
     g the gradient by Sobel's filter; pixels that are not on the border and have none larger among their eight
     neighbours. Choice and order are those of OpenCV's goodFeaturesToTrack.
     """
+    if device != "cpu":
+        from ferkern.opencl.ops.corners import corners as corners_on_device
+
+        return corners_on_device(gray, count, quality, min_distance, block, device=device)
     return _core.flow_corners(gray, count, quality, min_distance, block)
