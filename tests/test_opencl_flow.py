@@ -206,6 +206,22 @@ def test_no_points(cl_device):
         ]  # fmt: skip
 
 
+def test_a_pyramid_of_another_queue(cl_device, rng):
+    """What a recorded queue builds is used by the common one, and the other way round."""
+    a, b = (textured(rng, 90, 120, dtype=np.uint8)[i : i + 80] for i in (0, 2))
+    pts = grid(80, 120, 20, 5)
+    expected = flow.track(a, b, pts, levels=2, device=cl_device)
+    first, second = (flow.pyramid(frame, device=cl_device) for frame in (a, b))
+    first.build(1)
+    with find(cl_device).recording() as timeline:
+        second.build(1)
+        found = flow.track(first, second, pts, levels=2, device=cl_device)
+        np.testing.assert_array_equal(found.points, expected.points)
+        kernels = [span.name for span in timeline.spans() if span.kind == "kernel"]
+    assert kernels == ["pyramid_halve"] * (2 * expected.levels - 1) + ["flow_lk_track"]
+    np.testing.assert_array_equal(flow.track(second, first, pts, device=cl_device).levels, expected.levels)
+
+
 def test_a_pyramid_is_shared_by_threads(cl_device, rng):
     frames = [textured(rng, 100, 140, dtype=np.uint8) for _ in range(2)]
     pyramids = [flow.pyramid(f, device=cl_device) for f in frames]

@@ -99,11 +99,12 @@ def shapes():
         "flow_dis": dis,
         "flow_refine": np.asarray(dis["refine"]),
         "flow_hs": _core.flow_hs_shape(a, a, 3.0, 7, 255.0, None)[0],
+        "corners": _core.corners_shape(a, 5, 0.1, 3.0, 7)[0],
         "flow_warp": _core.flow_warp_shape(a, np.zeros((40, 50, 2), np.float32), "replicate", 7.0, None)[0],
     }
 
 
-@pytest.mark.parametrize("op", ["pyramid", "flow_lk", "flow_dis", "flow_refine", "flow_hs", "flow_warp"])
+@pytest.mark.parametrize("op", ["pyramid", "flow_lk", "flow_dis", "flow_refine", "flow_hs", "flow_warp", "corners"])
 def test_both_compilers_lay_out_the_same_struct(cl_device, op):
     """The device writes back the words of the struct as its own compiler sees them; each field stands in one."""
     shape = shapes()[op]
