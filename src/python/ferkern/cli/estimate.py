@@ -16,6 +16,7 @@ from ferkern.cli.output import messages, results, track
 if TYPE_CHECKING:
     from ferkern.bench.estimate import Estimate
     from ferkern.bench.estimate_calibrate import State
+    from ferkern.bench.estimate_rule import Price
 
 __all__ = ["estimate"]
 
@@ -68,10 +69,7 @@ def estimate(
                 raise typer.BadParameter("--price and --watts need a speed: NET and --machine, or --at")
             cost = price_of_a_million(seconds, price=price, years=years, watts=watts, per_kwh=per_kwh, busy=busy)
             values["price_of_a_million"] = {"device": cost.device, "energy": cost.energy, "total": cost.total}
-            sentences.append(
-                f"A million inferences cost {cost.total:,.4g}: {cost.device:,.4g} of the device's price, "
-                f"{cost.energy:,.4g} for energy."
-            )
+            sentences.append(_price(cost))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
@@ -81,6 +79,13 @@ def estimate(
         _print(found, layers=layers)
     for sentence in sentences:
         results().print(sentence, markup=False, soft_wrap=True)
+
+
+def _price(cost: Price) -> str:
+    return (
+        f"A million inferences cost {cost.total:,.4g}: {cost.device:,.4g} of the device's price, "
+        f"{cost.energy:,.4g} for energy."
+    )
 
 
 def _rule(
