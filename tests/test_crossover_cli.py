@@ -131,6 +131,7 @@ def test_words_for_a_device_that_wins(there):
         (Crossing("never", float("inf"), float("inf"), float("inf"), 1.0), "never"),
         (Crossing("always", 0.0, 0.0, 3.0, 0.8), "always (80 % sure)"),
         (Crossing("from", 37.0, 30.0, 45.0, 1.0), "from 37 (30 to 45)"),
+        (Crossing("from", 1837.2, 1712.0, 2160.4, 1.0), "from 1,837 (1,712 to 2,160)"),
         (Crossing("from", 37.0, 0.0, float("inf"), 0.5), "from 37 (always to never)"),
         (Crossing("from", 37.0, 37.0, 37.0, 1.0, (4.0, 8.0)), "from 37, but not at 4, 8"),
     ],

@@ -135,7 +135,11 @@ def words(found: Crossing | None) -> str:
     sure = "" if found.share > 0.975 else f" ({100 * found.share:.0f} % sure)"
     if found.answer != "from":
         return f"{found.answer}{sure}"
-    low, high = (f"{x:.3g}" if 0 < x < math.inf else "always" if x == 0 else "never" for x in (found.low, found.high))
+    low, high = (_size(x) if 0 < x < math.inf else "always" if x == 0 else "never" for x in (found.low, found.high))
     odd = "" if not found.exceptions else f", but not at {', '.join(f'{x:g}' for x in found.exceptions)}"
     interval = "" if found.low == found.high else f" ({low} to {high})"
-    return f"from {found.size:.3g}{interval}{odd}"
+    return f"from {_size(found.size)}{interval}{odd}"
+
+
+def _size(size: float) -> str:
+    return f"{size:,.0f}" if size >= 100 else f"{size:.3g}"
