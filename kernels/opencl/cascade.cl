@@ -60,9 +60,10 @@ __kernel void cascade_pixels(const fk_cascade_shape s, __global const fk_cascade
 }
 
 /* Of the level's images, row y + 1: sums[y + 1][x + 1] of pixels[y][0 .. x]. */
-__kernel void cascade_row_sums(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels,
-                               __global const fk_cascade_row* restrict rows, __global const uchar* restrict pixels,
-                               __global int* restrict sums, __global uint* restrict squares) {
+__kernel __attribute__((reqd_work_group_size(FK_GROUP, 1, 1))) void
+cascade_row_sums(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels,
+                 __global const fk_cascade_row* restrict rows, __global const uchar* restrict pixels, __global int* restrict sums,
+                 __global uint* restrict squares) {
     const fk_cascade_row row = rows[get_group_id(1)];
     const int width = levels[row.level].width;
     const int at = levels[row.level].origin + row.y * s.stride;

@@ -15,8 +15,9 @@
 #include "fk_integral.h"
 #include "fk_scan.h"
 
-__kernel void integral_rows(const fk_integral_shape s, __global const uchar* restrict gray, __global int* restrict sum,
-                            __global long* restrict square) {
+__kernel __attribute__((reqd_work_group_size(FK_GROUP, 1, 1))) void
+integral_rows(const fk_integral_shape s, __global const uchar* restrict gray, __global int* restrict sum,
+              __global long* restrict square) {
     const int y = (int)get_group_id(1);
     const size_t line = (size_t)s.width + 1;
     gray += (size_t)y * s.width;
