@@ -171,6 +171,7 @@ def track(
     return Track(*_core.flow_track(cast("Frame", prev), cast("Frame", next), *settings))
 
 
+@by_map("corners")
 def corners(
     gray: Frame, count: int, *, quality: float = 0.01, min_distance: float = 10, block: int = 3, device: str = "cpu"
 ) -> Float32:
