@@ -122,7 +122,9 @@ __kernel FK_FIXED_GROUP void svd_jacobi(const int rows, const int n, const int w
     for (int sweep = 0; sweep < most_sweeps && turned; ++sweep) {
         turned = meet_all(x, rows, w, w_rows, n, tolerance, scratch);
 #if FK_GROUP > 1
-        any_turned = 0;
+        if (FK_ITEM == 0) { /* by one alone: where all write it, PoCL 3.1 never sees the end of the sweeps */
+            any_turned = 0;
+        }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (turned) {
             any_turned = 1;
@@ -201,9 +203,7 @@ __kernel __attribute__((vec_type_hint(vec))) void svd_lanes(const int batch, con
             for (int q = p + 1; q < n; ++q) {
                 __global real* const xp = x + (size_t)p * rows * lanes;
                 __global real* const xq = x + (size_t)q * rows * lanes;
-                vec a = (vec)(0);
-                vec c = (vec)(0);
-                vec g = (vec)(0);
+                vec a = (vec)(0), c = (vec)(0), g = (vec)(0);
                 for (int i = 0; i < rows * lanes; i += lanes) {
                     const vec left = FK_LOAD(xp + i);
                     const vec right = FK_LOAD(xq + i);
