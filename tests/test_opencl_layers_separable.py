@@ -62,7 +62,7 @@ def test_edge_sizes(device, rng, size):
         assert close(y, np.maximum(expected, 0), bound)
 
 
-@pytest.mark.parametrize("sizes", [(700, 9, 9, 600), (2000, 3, 40, 5), (4000, 2, 5, 3)], ids=str)
+@pytest.mark.parametrize("sizes", [(700, 9, 9, 600), (2000, 3, 40, 5), (3600, 1, 3, 2)], ids=str)
 def test_many_filters_and_channels(device, rng, sizes):
     """More filters than a group has; more channels than lie between the halves at a time, in whole rows, or at all."""
     c, h, w, o = sizes

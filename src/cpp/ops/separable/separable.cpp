@@ -17,7 +17,7 @@ const Registration device_registration = register_device_rows("separable", devic
 // What a band may take of the second-level cache, beside the weights that pass through it.
 constexpr std::int64_t band_bytes = 256 * 1024;
 
-const conv2d::Shape& checked(const depthwise::Shape& first, const conv2d::Shape& second) {
+conv2d::Shape checked(const depthwise::Shape& first, const conv2d::Shape& second) {
     require(second.kh == 1 && second.kw == 1 && second.stride_h == 1 && second.stride_w == 1 && second.groups == 1 &&
                 second.pad_top == 0 && second.pad_left == 0 && second.oh == second.ih && second.ow == second.iw,
             "the second convolution must be 1 x 1 with stride 1, one group and no padding, is ", second.kh, " x ", second.kw);
