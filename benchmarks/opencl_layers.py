@@ -11,13 +11,16 @@ A layer's weights are packed and its arrays are where the side computes before t
 is its kernels queued and waited for, many in a row, a call of the processor the kernel's own time in a network of this
 one layer (without reordering to and from NCHW). Results are compared before anything is timed. The sides take turns of
 ten milliseconds; medians. Small networks run eight images a call, the others one, unless --batch says otherwise.
-Depthwise layers are an op of their own and not in the table.
+Depthwise layers are an op of their own and not in the table. Intel's CPU runtime is told to keep its threads on cores
+of their own, unless its variables are set: without that, in some processes both stay on one core and everything takes
+twice as long. It binds the calling thread as well, so the processor's threads are started before it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from turns import in_turns
 
 import ferkern
-from ferkern import _core
+from ferkern import _core, nn
 from ferkern.bench import named
 from ferkern.config import config
 from ferkern.models.builder import GraphBuilder
@@ -43,6 +46,7 @@ from ferkern.opencl.ops.conv2d import by_list, tuned
 from ferkern.opencl.tune import BUILT_IN, Layer, layers_of
 
 SMALL = ("fer_2conv", "fer_4conv", "fer_small")
+PINNED = {"DPCPP_CPU_PLACES": "cores", "DPCPP_CPU_CU_AFFINITY": "close"}
 TIMED = 2e-3  # seconds of calls in a row that the device is waited for once
 
 
@@ -63,6 +67,12 @@ class Row:
 
 def main() -> None:
     options = parsed()
+    warm = np.ones((1, 64, 56, 56), np.float32)
+    nn.conv2d(
+        warm, np.ones((64, 64, 3, 3), np.float32), padding=1
+    )  # threads take over what the calling one is bound to
+    for name, value in PINNED.items():  # read when the driver starts
+        os.environ.setdefault(name, value)
     device = find(options.device)
     rows = []
     for layer in every_layer(options.batch, options.only):
