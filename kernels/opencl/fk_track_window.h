@@ -126,8 +126,8 @@ void fk_group_sums(float* values, __local float* shared) {
 #endif
 }
 
-/* Scharr's gradient times 32 at columns x and x + 1 of a row, from pixels at columns x - 1 to x + 2 of the three rows around it; 0
- * beyond the border. */
+/* Scharr's gradient times 32 at columns x and x + 1 of a row, from pixels at columns x - 1 to x + 2 of the three rows around it;
+ * 0 beyond the border. */
 typedef struct fk_gradient {
     fk_vec x[2], y[2];
 } fk_gradient;
@@ -149,7 +149,8 @@ fk_gradient fk_scharr(const fk_vec* above, const fk_vec* here, const fk_vec* bel
 fk_gradient fk_within(fk_gradient g, const fk_level of, const int x, const int y) {
     for (int k = 0; k < 2; ++k) {
         const fk_ivec column = FK_RAMP + (fk_ivec)(x + k);
-        const fk_ivec there = (column >= (fk_ivec)(0)) & (column < (fk_ivec)(of.width)) & (fk_ivec)(y >= 0 && y < of.height ? -1 : 0);
+        const fk_ivec there =
+            (column >= (fk_ivec)(0)) & (column < (fk_ivec)(of.width)) & (fk_ivec)(y >= 0 && y < of.height ? -1 : 0);
         g.x[k] = select((fk_vec)(0.0f), g.x[k], there);
         g.y[k] = select((fk_vec)(0.0f), g.y[k], there);
     }

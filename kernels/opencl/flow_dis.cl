@@ -40,12 +40,11 @@ __kernel void flow_dis_convert(const fk_flow_dis_shape s, const int row, __globa
     FK_BINOMIAL(convert_float16(vload16(0, rows[0] + (x))), convert_float16(vload16(0, rows[1] + (x))),                          \
                 convert_float16(vload16(0, rows[2] + (x))), convert_float16(vload16(0, rows[3] + (x))),                          \
                 convert_float16(vload16(0, rows[4] + (x))))
-#define FK_COLUMN(x)                                                                                                             \
-    FK_BINOMIAL((float)rows[0][x], (float)rows[1][x], (float)rows[2][x], (float)rows[3][x], (float)rows[4][x])
+#define FK_COLUMN(x) FK_BINOMIAL((float)rows[0][x], (float)rows[1][x], (float)rows[2][x], (float)rows[3][x], (float)rows[4][x])
 
 /* A picture of height x width pixels, the first at from[origin], -> its half with borders. */
 #define FK_DEFINE_HALVE(name, type)                                                                                              \
-    __kernel void name(__global const type* restrict from, const int origin, const int from_row, const int height,              \
+    __kernel void name(__global const type* restrict from, const int origin, const int from_row, const int height,               \
                        const int width, const float scale, __global float* restrict plane, const int row) {                      \
         const int to_height = (height + 1) / 2, to_width = (width + 1) / 2;                                                      \
         const int x = (int)get_global_id(0) * FK_OUTPUTS - FK_BORDER;                                                            \
@@ -82,7 +81,8 @@ typedef struct fk_pair {
     int row, width, height;
 } fk_pair;
 
-/* Where a patch stands in the second frame: its first pixel, and parts. Beyond the border it sees copies of the outermost pixels. */
+/* Where a patch stands in the second frame: its first pixel, and parts. Beyond the border it sees copies of the outermost pixels.
+ */
 typedef struct fk_place {
     __global const float* at;
     float right, down;
@@ -169,10 +169,11 @@ float2 fk_from_above(__global const float2* coarse, const int height, const int 
 }
 
 /* Patch (get_global_id(0), get_global_id(1)) of across x down -> motions [down, across]. from, to: planes of the level. */
-__kernel __attribute__((vec_type_hint(float8))) void
-flow_dis_search(const fk_flow_dis_shape s, const int height, const int width, const int row, const int across, const int down,
-                __global const float* from, __global const float* to, __global const float2* coarse, const int coarse_height,
-                const int coarse_width, __global float2* motions) {
+__kernel __attribute__((vec_type_hint(float8))) void flow_dis_search(const fk_flow_dis_shape s, const int height, const int width,
+                                                                     const int row, const int across, const int down,
+                                                                     __global const float* from, __global const float* to,
+                                                                     __global const float2* coarse, const int coarse_height,
+                                                                     const int coarse_width, __global float2* motions) {
     const int i = (int)get_global_id(0);
     const int j = (int)get_global_id(1);
     if (i >= across || j >= down) {
@@ -260,7 +261,8 @@ __kernel void flow_dis_expand(const fk_flow_dis_shape s, const int coarse_height
     const int left = x >> s.finest, right = min(left + 1, coarse_width - 1);
     const int top = y >> s.finest, bottom = min(top + 1, coarse_height - 1);
     const float across = (float)(x & (apart - 1)) / (float)apart, down = (float)(y & (apart - 1)) / (float)apart;
-    const float2 upper = (1 - across) * flow[(size_t)top * coarse_width + left] + across * flow[(size_t)top * coarse_width + right];
+    const float2 upper =
+        (1 - across) * flow[(size_t)top * coarse_width + left] + across * flow[(size_t)top * coarse_width + right];
     const float2 lower =
         (1 - across) * flow[(size_t)bottom * coarse_width + left] + across * flow[(size_t)bottom * coarse_width + right];
     result[(size_t)y * s.width + x] = (float)apart * ((1 - down) * upper + down * lower);

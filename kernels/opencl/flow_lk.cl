@@ -7,8 +7,8 @@
  *                each all work items hold the same numbers and take the same way to the next one. So there is one place where
  *                they wait for each other, in no branch.
  *
- * Build options: FK_FLOAT (fk_frame.h); FK_LANES 1, 8, 16; FK_GROUP: most work items of a group; FK_TEMPLATE_LOCAL 1: the window's
- * template stands in local memory, 0: in global memory (windows that local memory does not hold).
+ * Build options: FK_FLOAT (fk_frame.h); FK_LANES 1, 8, 16; FK_GROUP: most work items of a group; FK_TEMPLATE_LOCAL 1: the
+ * window's template stands in local memory, 0: in global memory (windows that local memory does not hold).
  */
 #include "fk_track_window.h"
 
@@ -156,13 +156,12 @@ void fk_turn(const fk_flow_lk_shape s, const int backward, fk_walk* walk, fk_tra
     }
 }
 
-/* Points `first` to `end` - 1, one for each group. The frame is level 0, the other levels stand in `..._levels`. guess may be null.
- * memory: 3 * window * stride floats (local), or as many for each group (global); stride: window rounded up to FK_LANES. */
+/* Points `first` to `end` - 1, one for each group. The frame is level 0, the other levels stand in `..._levels`. guess may be
+ * null. memory: 3 * window * stride floats (local), or as many for each group (global); stride: window rounded up to FK_LANES. */
 __kernel __attribute__((vec_type_hint(fk_vec))) void
-flow_lk_track(const fk_flow_lk_shape s, const int first, const int end, const int backward,
-              __global const fk_pixel* frame0, __global const fk_pixel* levels0, __global const fk_pixel* frame1,
-              __global const fk_pixel* levels1, __global const float* points, __global const float* guess,
-              FK_MEMORY float* memory, __global fk_track* tracks) {
+flow_lk_track(const fk_flow_lk_shape s, const int first, const int end, const int backward, __global const fk_pixel* frame0,
+              __global const fk_pixel* levels0, __global const fk_pixel* frame1, __global const fk_pixel* levels1,
+              __global const float* points, __global const float* guess, FK_MEMORY float* memory, __global fk_track* tracks) {
 #if FK_GROUP > 1
     __local float shared[FK_SUMS * FK_GROUP];
 #else

@@ -8,9 +8,9 @@
  * flow_refine_merge   unknowns -> flow
  *
  * The others: one work item a pixel. Frames are planes as in flow_dis.cl, flows (u, v) pairs, dense. Unknowns and equations stand
- * with the even columns of a row before its odd ones, so that the pixels of a colour are neighbours: FK_PLANES planes of height + 2
- * rows, the first and the last of zeros, each of twice fk_cols(width) numbers, FK_SIDE or more zeros at both ends. So no half sweep
- * asks where the border is: there the weights are zero.
+ * with the even columns of a row before its odd ones, so that the pixels of a colour are neighbours: FK_PLANES planes of height +
+ * 2 rows, the first and the last of zeros, each of twice fk_cols(width) numbers, FK_SIDE or more zeros at both ends. So no half
+ * sweep asks where the border is: there the weights are zero.
  *
  * Build options: FK_LANES 1, 8 (fk_common.h).
  */
@@ -65,8 +65,8 @@ __kernel void flow_refine_smooth(const fk_flow_refine_shape s, __global const fl
     smoothness[at] = 0.5f * s.alpha * rsqrt(squares.x + squares.y + FK_EPSILON2);
 }
 
-/* FK_LANES values of a row, those of columns x, x + 2, x + 4, ...; beyond the border the outermost. inside: there is no border up to two
- * columns around all that a vector load reaches. */
+/* FK_LANES values of a row, those of columns x, x + 2, x + 4, ...; beyond the border the outermost. inside: there is no border up
+ * to two columns around all that a vector load reaches. */
 fk_vec fk_every_second(__global const float* row, const int x, const int width, const bool inside) {
 #if FK_LANES == 8
     if (inside) {

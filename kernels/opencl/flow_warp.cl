@@ -26,7 +26,7 @@ typedef struct fk_spot {
 /* Two pixels outside the picture are as good as any further. */
 fk_spot fk_spot_of(const int at, const float motion, const int n) {
     const float moved = (float)at + motion;
-    const float v = (moved < -2 ? -2 : moved > (float)(n + 1) ? (float)(n + 1) : moved) + 2;
+    const float v = (moved<-2 ? -2 : moved>(float)(n + 1) ? (float)(n + 1) : moved) + 2;
     const int whole = (int)v;
     const fk_spot spot = {whole - 2, v - (float)whole};
     return spot;
