@@ -39,6 +39,7 @@ NOT_SANITIZED = {
     "test_transfers": "Python, and the devices' drivers, which are not ours",
     "test_compare": "Python alone",
     "test_pytest_plugin": "Python alone",
+    "test_report": "Python alone",
     "test_opencl": "the devices' compilers and drivers, which are not ours; arguments are judged as in test_conv2d",
 }
 

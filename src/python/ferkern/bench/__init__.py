@@ -8,6 +8,7 @@ from ferkern.bench.estimate import estimate
 from ferkern.bench.machine import Level, MachineProfile, Measured, Passage, load_profile, profile_path, saved_profile
 from ferkern.bench.measure import machine
 from ferkern.bench.network import NetworkBench, named, network
+from ferkern.bench.report import report
 from ferkern.bench.transfers import Transfers, transfers
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "named",
     "network",
     "profile_path",
+    "report",
     "saved_profile",
     "transfers",
 ]

@@ -17,6 +17,7 @@ from ferkern.cli import (
     estimate,
     evaluate,
     recognize,
+    report,
     train,
     transfers,
     tune,
@@ -69,4 +70,5 @@ app.command("why")(guarded(why.why))
 app.command("tune")(guarded(tune.tune))
 app.command("transfers")(guarded(transfers.transfers))
 app.command("estimate")(guarded(estimate.estimate))
+app.command("report")(guarded(report.report))
 app.command("doctor")(guarded(doctor.doctor))

@@ -1,0 +1,42 @@
+"""``ferkern report``: results of measurements as one page that a person can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ferkern.cli.output import messages, pip_install
+
+__all__ = ["report"]
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS.json...", help="Files, in any order.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.html", help="The page.")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option("--title", help="Instead of the processor's name.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say where the page stands.")] = False,
+) -> None:
+    """Make one page of results, to be opened in a browser: charts that answer, and the numbers behind them.
+
+    It needs no network. Files are recognised by what they hold: ferkern transfers, crossover, bench machine, bench NET
+    (each with --json), ledgers of Session.profile, tables of benchmarks/peers, pytest --benchmark-json.
+    """
+    import importlib.util
+
+    from ferkern.report import report as make
+
+    if not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--output {output}: there is no folder {output.absolute().parent}")
+    if importlib.util.find_spec("plotly") is None:
+        raise typer.BadParameter(f"a report needs plotly: {pip_install('report')}")
+    try:
+        make(results, output, title=title)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    except OSError as error:
+        raise typer.BadParameter(f"--output {output}: {error.strerror or error}") from error
+    if not quiet:
+        size = output.stat().st_size / 1e6
+        messages().print(f"{output}: {size:.1f} MB, opens in any browser", markup=False)

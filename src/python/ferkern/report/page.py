@@ -1,0 +1,212 @@
+"""The page: one file, with everything in it that it needs."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import ferkern
+from ferkern.report import beside, crossover, ledgers, roofline, timed, transfers
+from ferkern.report.parts import Chart, Section, Table
+from ferkern.report.sources import KINDS, Source, read, select
+from ferkern.report.words import count
+
+__all__ = ["page", "report", "sections"]
+
+_FINDINGS = 7  # on the first screen
+# Nothing but what stands in the page: a browser refuses whatever else might be asked for.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+)
+
+
+def report(
+    paths: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] = "report.html", *, title: str | None = None
+) -> Path:
+    """Make a page of results: one HTML file that needs no network, no server and no instructions.
+
+    Parameters
+    ----------
+    paths
+        JSON files, each recognised by what it holds: transfers, crossover maps, machine profiles, networks, ledgers,
+        tables of ``benchmarks/peers`` and ``benchmarks/opencl_*.py``, pytest-benchmark.
+    output
+        The page's file; what stood there is replaced.
+    title
+        None: "ferkern: " and the processor's name.
+
+    Returns
+    -------
+    Where it stands.
+
+    Raises
+    ------
+    ValueError
+        There is no file, or one is not known or damaged; the message names it and what was found.
+    ImportError
+        plotly is missing (extra ``[report]``).
+    OSError
+        The page cannot be written.
+    """
+    target = Path(output)
+    target.write_text(page(read(paths), title=title), encoding="utf-8")
+    return target
+
+
+def sections(sources: Sequence[Source]) -> list[Section]:
+    """What there is to show, in the order of the page."""
+    runs = ledgers.runs_of(select(sources, "network", "ledger"))
+    profiles = select(sources, "machine")
+    made = (
+        crossover.section(select(sources, "crossover")),
+        transfers.section(select(sources, "transfers")),
+        ledgers.section(runs),
+        roofline.section(runs, profiles),
+        *beside.sections(select(sources, "rows")),
+        timed.section(select(sources, "pytest-benchmark")),
+        roofline.machine_section(profiles),
+    )
+    return [section for section in made if section is not None]
+
+
+def page(sources: Sequence[Source], *, title: str | None = None) -> str:
+    """The page as a text.
+
+    Raises
+    ------
+    ImportError
+        plotly is missing.
+    """
+    made = sections(sources)
+    charts = [asdict(chart) for section in made for chart in section.charts]
+    for chart in charts:
+        del chart["table"]
+    brands = list(dict.fromkeys(s.brand for s in sources if s.brand))
+    head = title or f"ferkern: {', '.join(brands) or 'results'}"
+    asset = files("ferkern.report").joinpath
+    data = json.dumps(charts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="color-scheme" content="light dark">
+<title>{escape(head)}</title>
+<link rel="icon" href="data:,">
+<style>
+{asset("page.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<a class="skip" href="#main">To the results</a>
+<header><h1>{escape(head)}</h1><button id="theme" type="button">Dark colours</button></header>
+<main id="main">
+{_opening(sources, made, brands)}
+{"".join(map(_section, made))}
+{_files(sources)}
+</main>
+<footer>Made by ferkern {escape(ferkern.__version__)}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Charts by plotly.js (MIT
+licence); click a name in a key to hide or show it, drag to zoom, double-click to zoom out.</footer>
+<script type="application/json" id="charts">{data}</script>
+<script type="text/plain" id="library">{_library() if charts else ""}</script>
+<script>
+{asset("page.js").read_text(encoding="utf-8")}</script>
+</body>
+</html>
+"""
+
+
+def _library() -> str:
+    """plotly.js, packed: 4.8 MB become 2."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError('a report needs plotly: pip install "ferkern[report]"') from error
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode("ascii")
+
+
+def _opening(sources: Sequence[Source], made: Sequence[Section], brands: Sequence[str]) -> str:
+    """What was measured on which machine, and what came out."""
+    dates = sorted(s.date[:10] for s in sources if s.date)
+    when = "" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    facts = [", ".join(brands) or "The files do not say on which processor", *_devices(sources), when]
+    lines = [f'<p class="machine">{escape(" · ".join(fact for fact in facts if fact))}</p>']
+    if len(brands) > 1:
+        lines.append(
+            f'<p class="note">The files come from {count(len(brands), "processor")}: figures of different '
+            "machines say nothing about each other.</p>"
+        )
+    first = [
+        (section, text)
+        for depth in range(_FINDINGS)
+        for section in made
+        for text in section.findings[depth : depth + 1]
+    ]
+    order = {section.id: i for i, section in enumerate(made)}
+    first = sorted(first[:_FINDINGS], key=lambda one: order[one[0].id])
+    items = "".join(f'<li><a href="#{section.id}">{escape(text)}</a></li>' for section, text in first)
+    lines.append(f'<ul class="findings" aria-label="Main findings">{items}</ul>')
+    links = "".join(f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in made)
+    lines.append(f'<nav aria-label="Sections"><ul>{links}<li><a href="#files">Files</a></li></ul></nav>')
+    return "\n".join(lines)
+
+
+def _devices(sources: Sequence[Source]) -> list[str]:
+    """OpenCL devices that the files are about."""
+    found = [f"{s.values['device']['name']} ({s.values['device']['platform']})" for s in select(sources, "transfers")]
+    found += [
+        f"{one.identity.device} ({one.identity.platform})" for s in select(sources, "crossover") for one in s.values
+    ]
+    known = list(dict.fromkeys(found))
+    return [f"OpenCL: {', '.join(known)}"] if known else []
+
+
+def _section(section: Section) -> str:
+    parts = [f'<section id="{section.id}">\n<h2>{escape(section.title)}</h2>\n<p>{escape(section.words)}</p>']
+    parts += [f'<p class="finding">{escape(text)}</p>' for text in section.findings[1:]]
+    parts += map(_figure, section.charts)
+    parts += [f"<h3>{escape(title)}</h3>{_table(table, title)}" for title, table in section.tables]
+    if section.notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in section.notes)
+        parts.append(f"<details><summary>Notes ({len(section.notes)})</summary><ul>{items}</ul></details>")
+    return "\n".join([*parts, "</section>\n"])
+
+
+def _figure(chart: Chart) -> str:
+    return f"""<h3 id="{chart.id}-title">{escape(chart.title)}</h3>
+<p class="words">{escape(chart.words)}</p>
+<div class="controls" id="{chart.id}-controls"></div>
+<figure><div class="plot" id="{chart.id}" role="img" aria-labelledby="{chart.id}-title"></div>
+<p class="empty" hidden>Nothing was measured for this choice.</p></figure>
+<details><summary>The numbers behind “{escape(chart.title)}”</summary>{_table(chart.table, chart.title)}</details>"""
+
+
+def _table(table: Table, title: str) -> str:
+    """Scrolls inside itself, by the keyboard too."""
+    kinds = [' class="w"' if i < table.words else "" for i in range(len(table.heads))]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(table.heads, kinds, strict=True))
+    rows = "".join(
+        "<tr>" + "".join(f"<td{k}>{escape(cell)}</td>" for cell, k in zip(row, kinds, strict=True)) + "</tr>\n"
+        for row in table.rows
+    )
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}"><table>'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _files(sources: Sequence[Source]) -> str:
+    rows = tuple((s.name, KINDS[s.kind], s.brand or "–", s.date[:19].replace("T", " ") or "–") for s in sources)
+    table = Table(("file", "what it holds", "processor", "measured (UTC)"), rows, words=4)
+    return (
+        '<section id="files"><h2>Files</h2><p>This page was made from these files; every number on it is one of theirs '
+        f"or follows from them.</p>{_table(table, 'Files')}</section>"
+    )

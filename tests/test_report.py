@@ -1,0 +1,177 @@
+"""``ferkern report``: which files it knows, what the page says of them, what it says of others."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import report_inputs as inputs
+from command import ferkern
+from ferkern import bench
+from ferkern.bench.crossover_map import Crossover
+from ferkern.report import page, read
+from ferkern.report.page import sections
+from ferkern.report.sources import KINDS
+from ferkern.report.words import rate, seconds
+
+pytest.importorskip("plotly")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[Path]:
+    return inputs.write_all(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def text(files) -> str:
+    return page(read(files))
+
+
+def test_every_kind_is_recognised(files):
+    sources = read(files)
+    assert {source.kind for source in sources} == set(KINDS)
+    by_name = {source.name: source.kind for source in sources}
+    assert by_name["transfers.json"] == "transfers"
+    assert by_name["device.json"] == "ledger"
+    assert by_name["timed.json"] == "pytest-benchmark"
+    assert [section.id for section in sections(sources)] == [
+        "crossover", "transfers", "ledger", "roofline", "beside-1", "beside-2", "beside-3", "timed", "machine",
+    ]  # fmt: skip
+
+
+def test_the_saved_map_is_one_too(tmp_path):
+    saved = {"format": 1, "maps": [one.to_dict() for one in inputs.crossovers()]}
+    (tmp_path / "crossover.json").write_text(json.dumps(saved))
+    (source,) = read([tmp_path / "crossover.json"])
+    assert source.kind == "crossover"
+    assert all(isinstance(one, Crossover) for one in source.values)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("{}", "holds nothing"),
+        ("[1]", "holds a list"),
+        ('{"apples": 1}', "'apples'"),
+        ("no json", "not JSON"),
+        ('{"kind": "transfers", "readings": []}', "'machine' is missing"),
+        ('{"crossover": [{"op": "conv2d"}]}', "identity must be an object"),
+        ('{"rows": [], "machine": {}}', "'rows', 'machine'"),
+        ('{"wall_seconds": "x", "rows": [], "kinds": {}, "device": "cpu"}', "could not convert"),
+    ],
+)
+def test_other_files_are_named(tmp_path, content, found):
+    file = tmp_path / "odd.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=r"odd\.json: ") as error:
+        bench.report([file], tmp_path / "out.html")
+    assert found in str(error.value)
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_no_files_and_missing_ones(tmp_path):
+    with pytest.raises(ValueError, match="paths"):
+        bench.report([])
+    with pytest.raises(ValueError, match=r"none\.json: No such file"):
+        bench.report([tmp_path / "none.json"])
+
+
+def test_findings_are_computed(files):
+    found = {section.id: section.findings for section in sections(read(files))}
+    # 5e-5 s times the size is 1e-3 s + 1e-6 s times the size at 20.4.
+    where = float(re.search(r"conv2d, 3x3 from image side (\S+?);? ?[,.]", found["crossover"][0])[1])
+    assert 16 < where < 30
+    assert "never faster in conv2d, 1x1" in found["crossover"][0]
+    assert "every measured size of dense" in found["crossover"][0]
+    assert "host to device 12.0 GB/s at 64 MiB (pinned memory; pageable 5.99 GB/s)" in found["transfers"][0]
+    total = sum(1 + i for i in range(6)) + 0.1
+    assert f"takes {total:.1f} ms: {100 * 6 / total:.0f} %" in found["ledger"][0]
+    assert (
+        "2.12 times as long as ferkern (geometric mean of 2 rows)" in found["beside-3"][0]
+    )  # of 1.5 / 1 and 1.5 / 0.5
+    assert "computes 100 Gop/s in fp32 (avx2) and moves 20.0 GB/s" in found["machine"][0]
+
+
+def test_charts_hold_what_was_measured(files):
+    charts = {chart.id: chart for section in sections(read(files)) for chart in section.charts}
+    pinned = next(
+        t for t in charts["transfer-curves"].traces
+        if (t.name, t.keys.get("quantity"), t.keys.get("direction")) == ("pinned", "rate", "host to device")
+    )  # fmt: skip
+    assert pinned.x[-1] == 1 << 26
+    assert pinned.y[-1] == pytest.approx((1 << 26) / (8e-6 + (1 << 26) / 12e9))
+    layers = [t for t in charts["ledger-layers"].traces if "opencl:0" in t.keys["run"]]
+    assert sum(sum(t.x) for t in layers) == pytest.approx(21e-3)
+    shares = [t for t in charts["ledger-kinds"].traces if t.keys["unit"] == "share"]
+    for row in range(2):
+        assert sum(t.x[row] for t in shares) == pytest.approx(100, abs=0.1)
+    assert {t.name for t in charts["timed-calls"].traces} == {"whole call", "device's own time"}
+    for chart in charts.values():
+        assert chart.words
+        assert chart.table.rows, chart.id
+        for trace in chart.traces:
+            assert len(trace.x) == len(trace.y), (chart.id, trace.name)
+            assert all(math.isfinite(v) for v in (*trace.x, *trace.y) if isinstance(v, float)), chart.id
+
+
+class Page(HTMLParser):
+    """What a page loads, its identifiers, and where its links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids |= {given["id"]} if given.get("id") else set()
+        if tag == "a":
+            self.links.append(given["href"] or "")
+        elif tag != "link" or given.get("href") != "data:,":
+            self.loaded += [given[name] or "" for name in ("src", "href", "srcset", "data", "action") if name in given]
+
+
+def test_the_page_loads_nothing(text):
+    found = Page()
+    found.feed(text)
+    assert found.loaded == []
+    assert all(link.startswith("#") and link[1:] in found.ids for link in found.links)
+    assert "default-src 'none'" in text
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    own = text[: text.index('id="library"')] + text[text.rindex("<script>") :]
+    assert not re.search(r"https?://", own)
+    assert len(text) < 4e6
+
+
+def test_words_of_files_are_words_on_the_page(text):
+    assert "Card &lt;A&amp;B&gt;" in text
+    assert "Card <A&B>" not in text
+
+
+def test_the_command_line(tmp_path, files):
+    done = ferkern("report", *files, "-o", tmp_path / "page.html", "--title", "A title")
+    assert done.returncode == 0, done.stderr
+    assert "<title>A title</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    (tmp_path / "odd.json").write_text("{}")
+    done = ferkern("report", tmp_path / "odd.json", "-o", tmp_path / "other.html")
+    assert done.returncode == 2
+    assert "odd.json" in done.stderr
+    done = ferkern("report", files[0], "-o", tmp_path / "no" / "page.html")
+    assert done.returncode == 2
+    assert "there is no folder" in done.stderr
+
+
+def test_numbers_as_words():
+    assert [seconds(s) for s in (0, 1.5e-9, 1.234e-5, 0.0345, 12.0, math.nan)] == [
+        "0", "1.50 ns", "12.3 µs", "34.5 ms", "12.0 s", "–",
+    ]  # fmt: skip
+    assert [rate(r, "B/s") for r in (12.0, 9.999e8, 1.5e12, None)] == ["12.0 B/s", "1.00 GB/s", "1.50 TB/s", "–"]
