@@ -45,11 +45,11 @@ def streamed(session: Session, x: np.ndarray) -> np.ndarray:
 
 
 def peak(device: str, call: Callable[[], object]) -> int:
-    """Bytes that buffers took at most during a call; those of other sessions are left out."""
+    """Bytes that buffers of the session's queue took at most so far, its weights included."""
     target = find(device)
-    before = target.peak_bytes = target.pool.active_bytes
+    target.peak_bytes = 0
     call()
-    return target.peak_bytes - before
+    return target.peak_bytes
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
@@ -78,7 +78,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         assert np.abs(call() - expected).max() <= 1e-6, name
         rows[name] = {
             "batch": sessions[name].batch,
-            "peak_bytes": held[name] + peak(options.device, call),
+            "peak_bytes": max(held[name], peak(options.device, call)),
             "seconds": [],
         }
     for _ in range(options.rounds):

@@ -82,9 +82,16 @@ def test_out_of_memory(cl_device, monkeypatch):
         def allocate(self, size):
             raise device.cl.MemoryError(f"no {size} bytes: MEM_OBJECT_ALLOCATION_FAILURE")
 
+        def bin_number(self, size):
+            return size
+
+        def alloc_size(self, size):
+            return size
+
         def free_held(self): ...
 
-    monkeypatch.setattr(device, "pool", Empty())
+    monkeypatch.setattr(device.stream, "pool", Empty())
+    monkeypatch.setattr("ferkern.opencl.device.Stream.__post_init__", lambda stream: setattr(stream, "pool", Empty()))
     with pytest.raises(DeviceError, match=r"could not allocate 1,024 bytes.*; use smaller batches") as caught:
         memory.empty(device, 1024)
     assert caught.value.cause == "limit"

@@ -52,10 +52,17 @@ class DeviceInfo:
 
 @dataclass(eq=False, slots=True)
 class Stream:
-    """An in-order queue, and the record of what goes through it, if one is kept."""
+    """An in-order queue, the memory that its commands use, and the record of what goes through it, if one is kept."""
 
     queue: Any
     timeline: Timeline | None = None
+    pool: Any = None
+    """Buffers that were given back are used again: fresh pages cost more than most kernels. Each queue has its own:
+    what is given back may still be read by a command of that queue, and only there do the next user's come after it."""
+
+    def __post_init__(self) -> None:
+        tools = import_module("pyopencl.tools")
+        self.pool = tools.MemoryPool(tools.ImmediateAllocator(self.queue))
 
 
 class Device:
@@ -71,11 +78,8 @@ class Device:
         """The module pyopencl."""
         self.handle = handle
         self.context = context
-        tools = import_module("pyopencl.tools")
-        self.pool = tools.MemoryPool(tools.ImmediateAllocator(queue))
-        """Buffers that were given back are used again: fresh pages cost more than most kernels."""
         self.peak_bytes = 0
-        """The most that buffers in use took together; whoever wants to know sets it to 0 before."""
+        """The most that buffers in use of one queue took together; whoever wants to know sets it to 0 before."""
         self.lock = threading.RLock()
         """Held while a kernel's arguments are set and it is put into the queue."""
         self._shared = Stream(queue)

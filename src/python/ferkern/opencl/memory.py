@@ -49,7 +49,8 @@ def check_sizes(device: Device, sizes: dict[str, int], budget: int | None = None
 
 def allocated(device: Device, size: int) -> int:
     """Bytes that a buffer of `size` bytes really takes: sizes are rounded up, by 1/16 at most, to be used again."""
-    return int(device.pool.alloc_size(device.pool.bin_number(max(size, 1))))
+    pool = device.stream.pool
+    return int(pool.alloc_size(pool.bin_number(max(size, 1))))
 
 
 def upload(device: Device, array: Array, buffer: Any = None) -> Any:
@@ -72,8 +73,9 @@ def upload(device: Device, array: Array, buffer: Any = None) -> Any:
 def empty(device: Device, size: int) -> Any:
     """A buffer of at least `size` bytes with undefined content; it is used again when nobody refers to it any more."""
     with guarded(device, f"allocate {size:,} bytes"):
-        buffer = device.pool.allocate(max(size, 1))
-    device.peak_bytes = max(device.peak_bytes, device.pool.active_bytes)
+        pool = device.stream.pool
+        buffer = pool.allocate(max(size, 1))
+    device.peak_bytes = max(device.peak_bytes, pool.active_bytes)
     return buffer
 
 

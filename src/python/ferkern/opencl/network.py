@@ -96,8 +96,9 @@ class DeviceNetwork:
         if self.batch < batch and budget is not None:
             # Halving has left up to half of the budget: what is needed grows at most in proportion to the batch.
             self.batch = self._plan_within(min(batch, self.batch * budget // self.bytes), budget)
-        self._buffers = [empty(self.device, size) for size in self._slot_bytes]
-        self._load()
+        with self.device.using(self.lane):
+            self._buffers = [empty(self.device, size) for size in self._slot_bytes]
+            self._load()
 
     def _plan_within(self, batch: int, budget: int | None) -> int:
         """Plans for `batch` images, or for so many that the budget is kept; the number."""
@@ -142,7 +143,7 @@ class DeviceNetwork:
                 layer.plan.load({role: upload(self.device, np.ascontiguousarray(w)) for role, w in roles.items()})
         self._weights.clear()
         self.device.finish()
-        self.device.pool.free_held()  # what the weights were packed from
+        self.device.stream.pool.free_held()  # what the weights were packed from
 
     def _takes(self, sizes: Iterable[int]) -> int:
         return sum(allocated(self.device, size) for size in sizes)

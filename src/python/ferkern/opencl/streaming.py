@@ -45,7 +45,8 @@ class _Lanes:
         self.up, self.down = device.new_stream(timeline), device.new_stream(timeline)
         self.kernels = network.lane if timeline is None else device.new_stream(timeline)
         x, y = network.end_bytes
-        self.ends = [(empty(device, x), empty(device, y)) for _ in range(depth)]
+        with device.using(self.kernels):
+            self.ends = [(empty(device, x), empty(device, y)) for _ in range(depth)]
 
     def send(self, slot: int, x: Float32, y: Float32) -> tuple[Any, Any]:
         """Queues the way of the images `x` into `y`; the events of the upload and of the end."""

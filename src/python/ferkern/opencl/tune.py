@@ -186,7 +186,7 @@ class _Bench:
         order = sorted(took, key=took.__getitem__)[:_FINALISTS]
         least = self._in_turns([*order, *([] if by_rule in order else [by_rule])])
         best = min(least, key=least.__getitem__)
-        self._device.pool.free_held()
+        self._device.stream.pool.free_held()
         flops = _core.device_cost("conv2d", self._shape)[0]
         return Tuned(self._layer, by_rule, best, least[by_rule], least[best], flops, len(took))
 
