@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from command import ENVIRONMENT
 from ferkern.bench.crossover_features import Features
@@ -113,6 +114,7 @@ PEERS = {  # as the programs in benchmarks/peers put it: side -> ms, or names th
         for t in (1, 2)
     ],
     "flow": [{"row": "68 points", "threads": 1, "ferkern_ms": 0.5, "ferkern_least_ms": 0.4, "opencv_ms": 1.25}],
+    "layers": [{"layer": "conv_1", "x": [1, 3, 8, 8], "device_kernel": "direct", "device_ms": 2.0, "other_ms": 1.0}],
     "binary": [{"row": "conv128", "ms": {"avx2": 0.2, "avx2 bits": 0.1, "onnxruntime": 1.6, "torch": 2.4}}],
 }
 
@@ -133,8 +135,16 @@ def test_other(benchmark):
 """
 
 
-def write_all(folder: Path) -> list[Path]:
-    """One file of each kind, and three tables."""
+def results(factory: pytest.TempPathFactory) -> list[Path]:
+    """One file of each kind, and three tables; made once."""
+    folder = factory.getbasetemp() / "report_results"
+    if not folder.exists():
+        folder.mkdir()
+        write_all(folder)
+    return sorted(folder.glob("*.json"))
+
+
+def write_all(folder: Path) -> None:
     machine = profile()
     found = {
         "transfers": transfers().to_json(),
@@ -144,7 +154,10 @@ def write_all(folder: Path) -> list[Path]:
         "device": device_ledger(machine).to_json(),
     }
     cpu = {"brand": identity()["brand"]}
-    found |= {k: json.dumps({"machine": {"cpu": cpu, "numpy": "2"}, "rows": rows}) for k, rows in PEERS.items()}
+    found |= {
+        k: json.dumps({"machine": {"cpu": cpu, "numpy": "2"}, "layers" if k == "layers" else "rows": rows})
+        for k, rows in PEERS.items()
+    }
     for name, text in found.items():
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
     (folder / "test_timed.py").write_text(TIMED, encoding="utf-8")
@@ -152,4 +165,3 @@ def write_all(folder: Path) -> list[Path]:
     environment = {**ENVIRONMENT, "PYTEST_ADDOPTS": ""}
     done = subprocess.run([*command, "test_timed.py"], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return sorted(folder.glob("*.json"))

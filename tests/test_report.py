@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[Path]:
-    return inputs.write_all(tmp_path_factory.mktemp("results"))
+    return inputs.results(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_every_kind_is_recognised(files):
     assert by_name["device.json"] == "ledger"
     assert by_name["timed.json"] == "pytest-benchmark"
     assert [section.id for section in sections(sources)] == [
-        "crossover", "transfers", "ledger", "roofline", "beside-1", "beside-2", "beside-3", "timed", "machine",
+        "crossover", "transfers", "ledger", "roofline", *(f"beside-{i}" for i in range(1, 5)), "timed", "machine",
     ]  # fmt: skip
 
 
@@ -93,8 +93,9 @@ def test_findings_are_computed(files):
     total = sum(1 + i for i in range(6)) + 0.1
     assert f"takes {total:.1f} ms: {100 * 6 / total:.0f} %" in found["ledger"][0]
     assert (
-        "2.12 times as long as ferkern (geometric mean of 2 rows)" in found["beside-3"][0]
+        "2.12 times as long as ferkern (geometric mean of 2 rows)" in found["beside-4"][0]
     )  # of 1.5 / 1 and 1.5 / 0.5
+    assert "0.50 times as long as the device (conv_1)" in found["beside-3"][0]
     assert "computes 100 Gop/s in fp32 (avx2) and moves 20.0 GB/s" in found["machine"][0]
 
 

@@ -39,7 +39,7 @@ CONTROLS = [
     ("crossover-curves", "call"),
     ("ledger-kinds", "unit"),
     ("ledger-layers", "run"),
-    ("beside-3-times", "setting"),
+    ("beside-4-times", "setting"),
     ("timed-calls", "group"),
 ]
 
@@ -58,8 +58,7 @@ def browser_or_skip() -> str:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     browser_or_skip()
     pytest.importorskip("plotly")
-    folder = tmp_path_factory.mktemp("report")
-    return bench.report(inputs.write_all(folder), folder / "report.html")
+    return bench.report(inputs.results(tmp_path_factory), tmp_path_factory.mktemp("report") / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +104,7 @@ def charts(browser: Any) -> list[str]:
 
 def test_it_draws_and_asks_for_nothing(opened):
     names = charts(opened)
-    assert len(names) == 11
+    assert len(names) == 12
     marks = {name: opened.execute_script(MARKS, name) for name in names}
     assert all(count >= 1 for count in marks.values()), marks
     assert marks["transfer-curves"] >= 2 * 14

@@ -18,6 +18,7 @@ __all__ = ["sections"]
 
 _UNITS = {"ms": 1e-3, "us": 1e-6, "seconds": 1.0}
 _OWN = "ferkern"
+_DEVICE = "device"  # ferkern's kernels there, beside others elsewhere
 Row = Mapping[str, Any]
 
 
@@ -34,7 +35,7 @@ class _Beside:
     @property
     def own(self) -> tuple[str, float] | None:
         """ferkern's side and its seconds; of several instruction sets the fastest."""
-        ours = [side for side in self.spent if side == _OWN or side in ISAS]
+        ours = [side for side in self.spent if side in (_OWN, _DEVICE) or side in ISAS]
         best = min(ours, key=self.spent.__getitem__, default=None)
         return None if best is None else (best, self.spent[best])
 
@@ -47,7 +48,7 @@ class _Beside:
 
 
 def _is_own(side: str) -> bool:
-    return side.partition(" ")[0] in (_OWN, *ISAS)
+    return side.partition(" ")[0] in (_OWN, _DEVICE, *ISAS)
 
 
 def sections(sources: Sequence[Source]) -> list[Section]:
@@ -56,7 +57,7 @@ def sections(sources: Sequence[Source]) -> list[Section]:
 
 
 def _section(number: int, source: Source) -> Section:
-    rows = source.values["rows"]
+    rows = source.values.get("rows", source.values.get("layers"))
     named = [{"row": name, **row} for name, row in rows.items()] if isinstance(rows, dict) else rows
     known = [_beside(row) for row in named]
     timed = [one for one in known if one.spent]
@@ -68,7 +69,7 @@ def _section(number: int, source: Source) -> Section:
         words="All sides did the same work in one run, in turns on the same processors, and their results were "
         "compared first. Times are medians.",
         charts=charts,
-        tables=(("All figures", _all(named)),),
+        tables=(("All figures", _all(named)), *_more(source)),
         findings=_findings(title, timed),
         notes=tuple(_versions(source)),
     )
@@ -82,12 +83,12 @@ def _beside(row: Row) -> _Beside:
         if isinstance(value, dict):
             spent |= {side: factor * float(v) for side, v in value.items() if _is_time(v)}
         elif unit == "seconds" and isinstance(value, list) and value:
-            spent["seconds"] = median(map(float, value))
+            spent[_OWN] = median(map(float, value))
         for key, v in row.items():
             match = re.fullmatch(rf"(\w+?)(_least)?_{unit}", key)
             if match and _is_time(v):
                 (least if match[2] else spent)[match[1]] = factor * float(v)
-    name = str(row.get("row") or row.get("pair") or row.get("name") or row.get("case") or "row")
+    name = str(row.get("row") or row.get("pair") or row.get("name") or row.get("layer") or "row")
     name = f"{name}, {row['preset']}" if isinstance(row.get("preset"), str) else name
     parts = [f"batch {row['batch']}"] if isinstance(row.get("batch"), int) else []
     threads = row.get("threads")
@@ -129,7 +130,7 @@ def _chart(chart: str, source: Source, rows: Sequence[_Beside]) -> Chart:
                     sizes=[11.0] * len(known),
                 )
             )
-    heads = ("row", "", *sides, "best other / ferkern")
+    heads = ("row", "", *sides, "fastest other / ferkern")
     cells = [(one.name, one.setting, *(seconds(one.spent.get(side)) for side in sides), _ratio(one)) for one in rows]
     return Chart(
         id=f"{chart}-times",
@@ -146,7 +147,12 @@ def _chart(chart: str, source: Source, rows: Sequence[_Beside]) -> Chart:
 def _faster(one: _Beside) -> str:
     if one.own is None or one.peer is None:
         return ""
-    return f"{one.peer[0]}, the fastest other, takes {times(one.peer[1] / one.own[1])} times as long as ferkern"
+    ratio = times(one.peer[1] / one.own[1])
+    return f"{one.peer[0]}, the fastest other, takes {ratio} times as long as {_named(one.own[0])}"
+
+
+def _named(own: str) -> str:
+    return "the device" if own == _DEVICE else _OWN
 
 
 def _ratio(one: _Beside) -> str:
@@ -161,12 +167,13 @@ def _findings(title: str, rows: Sequence[_Beside]) -> tuple[str, ...]:
     }
     if not ratios:
         return ()
+    own = next(_named(one.own[0]) for one in rows if one.own is not None)
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
     if len(ratios) == 1:
-        return (f"Side by side, {title}: the fastest other takes {times(mean)} times as long as ferkern ({low}).",)
+        return (f"Side by side, {title}: the fastest other takes {times(mean)} times as long as {own} ({low}).",)
     return (
-        f"Side by side, {title}: the fastest other takes {times(mean)} times as long as ferkern (geometric mean of "
+        f"Side by side, {title}: the fastest other takes {times(mean)} times as long as {own} (geometric mean of "
         f"{len(ratios)} rows); the least {times(ratios[low])} ({low}), the most {times(ratios[high])} ({high}).",
     )
 
@@ -188,10 +195,23 @@ def _flat(row: Row, before: str = "") -> list[tuple[str, Any]]:
         if isinstance(value, dict):
             found += _flat(value, f"{name}: ")
         elif isinstance(value, list):
+            if value and all(isinstance(v, int) for v in value):
+                found.append((name, "×".join(map(str, value))))
+                continue
             numbers = [v for v in value if isinstance(v, int | float)]
             found.append((f"{name} (median)", median(numbers) if numbers else None))
         else:
             found.append((name, value))
+    return found
+
+
+def _more(source: Source) -> list[tuple[str, Table]]:
+    """What stands beside the rows: objects of numbers, each with its name."""
+    found = []
+    for name, value in source.values.items():
+        if isinstance(value, dict) and name not in ("machine", "rows", "layers") and value:
+            cells = tuple((key, _cell(key, one)) for key, one in _flat(value))
+            found.append((name.replace("_", " ").capitalize(), Table(("", "value"), cells)))
     return found
 
 

@@ -34,7 +34,9 @@ class Run:
     @property
     def total(self) -> str:
         """The name with the time of the call."""
-        return f"{self.name}: {seconds(self.wall)}"
+        return f"{self.name}: {seconds(self.wall)}".replace(" ms", "\N{NO-BREAK SPACE}ms").replace(
+            " µs", "\N{NO-BREAK SPACE}µs"
+        )
 
     def kinds(self) -> dict[str, float]:
         """Seconds of each kind; on the processor layers are kernels."""
@@ -128,10 +130,15 @@ def _spent(run: Run) -> list[tuple[str, dict[str, float]]]:
     return [(name, kinds) for name, kinds in found if sum(kinds.values()) >= least[0]]
 
 
+def _short(layer: str) -> str:
+    """The name of what a layer makes: ``"conv2d_1"`` of ``"conv2d -> 'conv2d_1'"``."""
+    return layer.rpartition("-> ")[2].strip("'")
+
+
 def _layers(runs: Sequence[Run]) -> Chart:
     traces = []
     for run in runs:
-        layers = [(f"{i}  {name}", kinds) for i, (name, kinds) in enumerate(_spent(run), start=1)]
+        layers = [(f"{i}  {_short(name)}", kinds) for i, (name, kinds) in enumerate(_spent(run), start=1)]
         for kind in KINDS:
             known = [(name, kinds[kind]) for name, kinds in layers if kinds.get(kind)]
             if known:

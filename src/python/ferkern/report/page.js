@@ -199,16 +199,21 @@
       seen.add(t.name);
       return made;
     });
+    // A key takes its lines from the drawing, so they are added; long names of rows take more than one line.
+    const signs = data.filter((t) => t.showlegend), letters = signs.reduce((sum, t) => sum + t.name.length + 8, 0);
+    const key = signs.length ? 20 * Math.ceil((letters * 6.5) / plot.clientWidth) + (wide ? 0 : 25) : 0;
+    const lines = rows ? Math.max(...shown.flatMap((t) => t.y).map((text) => broken(text, wide ? 44 : 18).split("<br>").length)) : 1;
+    const tall = 12 + 15 * lines;
     const longest = chart.ends && wide ? Math.max(0, ...shown.filter((t) => t.kind === "line").map((t) => t.name.length)) : 0;
     const layout = {
       font: { family: getComputedStyle(document.body).fontFamily, color: color("ink"), size: 13 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 8, r: longest ? 16 + 7 * longest : 14, t: 12, b: 8 },
-      height: rows ? Math.max(150, 95 + rows * (wide ? 27 : 30)) : wide ? 400 : 340,
+      height: rows ? 95 + key + rows * tall : (wide ? 400 : 320) + key,
       xaxis: axis(chart, "x", shown, wide), yaxis: axis(chart, "y", shown, wide), barmode: "stack", bargap: 0.35,
       hovermode: "closest", dragmode: coarse ? false : "zoom",
       hoverlabel: { bgcolor: color("raised"), bordercolor: color("line"), font: { color: color("ink"), size: 12 }, align: "left" },
-      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.01, yanchor: "bottom", font: { size: 12 }, itemclick: "toggle" },
+      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.01, yanchor: "bottom", font: { size: 12 }, itemclick: "toggle", maxheight: 0.9 },
       annotations: [],
     };
     layout.annotations = limits(shown, layout);

@@ -137,7 +137,7 @@ def _opening(sources: Sequence[Source], made: Sequence[Section], brands: Sequenc
     """What was measured on which machine, and what came out."""
     dates = sorted(s.date[:10] for s in sources if s.date)
     when = "" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    facts = [", ".join(brands) or "The files do not say on which processor", *_devices(sources), when]
+    facts = [*_processors(sources, brands), *_devices(sources), when]
     lines = [f'<p class="machine">{escape(" · ".join(fact for fact in facts if fact))}</p>']
     if len(brands) > 1:
         lines.append(
@@ -157,6 +157,22 @@ def _opening(sources: Sequence[Source], made: Sequence[Section], brands: Sequenc
     links = "".join(f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in made)
     lines.append(f'<nav aria-label="Sections"><ul>{links}<li><a href="#files">Files</a></li></ul></nav>')
     return "\n".join(lines)
+
+
+def _processors(sources: Sequence[Source], brands: Sequence[str]) -> list[str]:
+    """Each processor, with its instruction set and threads where a file says them."""
+    if not brands:
+        return ["The files do not say on which processor"]
+    machines = [dict(s.values.machine) for s in select(sources, "machine")]
+    machines += [s.values["machine"] for s in select(sources, "transfers")]
+    known = {machine["brand"]: machine for machine in machines}
+    found = []
+    for brand in brands:
+        machine = known.get(brand, {})
+        words = [str(machine["isa"])] if "isa" in machine else []
+        words += [count(machine["threads"], "thread")] if "threads" in machine else []
+        found.append(f"{brand} ({', '.join(words)})" if words else brand)
+    return found
 
 
 def _devices(sources: Sequence[Source]) -> list[str]:
@@ -190,7 +206,8 @@ def _figure(chart: Chart) -> str:
 
 
 def _table(table: Table, title: str) -> str:
-    """Scrolls inside itself, by the keyboard too."""
+    """Scrolls inside itself, by the keyboard too; what is the same in every row stands above it, once."""
+    table, same = _common(table)
     kinds = [' class="w"' if i < table.words else "" for i in range(len(table.heads))]
     head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(table.heads, kinds, strict=True))
     rows = "".join(
@@ -198,9 +215,22 @@ def _table(table: Table, title: str) -> str:
         for row in table.rows
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}"><table>'
+        f'{same}<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}"><table>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _common(table: Table) -> tuple[Table, str]:
+    """The table without the columns of words that say the same in every row, and what these say."""
+    columns = list(zip(*table.rows, strict=True))
+    same = {i for i in range(table.words) if len(table.rows) > 1 and len(set(columns[i])) == 1}
+    said = [
+        f"{table.heads[i]}: {columns[i][0]}".removeprefix(": ") for i in sorted(same) if columns[i][0] not in ("", "–")
+    ]
+    kept = [i for i in range(len(table.heads)) if i not in same]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    words = f'<p class="dim">{escape("; ".join(said))}</p>' if said else ""
+    return Table(tuple(table.heads[i] for i in kept), rows, table.words - len(same)), words
 
 
 def _files(sources: Sequence[Source]) -> str:

@@ -105,7 +105,7 @@ def _found(values: Any) -> str:
 
 
 def _rows(values: Mapping[str, Any]) -> bool:
-    rows = values.get("rows")
+    rows = values.get("rows", values.get("layers"))
     rows = list(rows.values()) if isinstance(rows, dict) else rows
     return isinstance(rows, list) and bool(rows) and all(isinstance(row, dict) for row in rows) and "machine" in values
 
@@ -141,7 +141,7 @@ def _machine(name: str, kind: str, v: dict[str, Any]) -> Source:
 
 def _network(name: str, kind: str, v: dict[str, Any]) -> Source:
     _check_ledger(v["ledger"])
-    return Source(name, kind, v, v["cpu"], (v["ledger"].get("machine") or {}).get("date", ""))
+    return Source(name, kind, v, v["cpu"])
 
 
 def _ledger(name: str, kind: str, v: dict[str, Any]) -> Source:
@@ -166,8 +166,9 @@ def _pytest(name: str, kind: str, v: dict[str, Any]) -> Source:
 
 def _table(name: str, kind: str, v: dict[str, Any]) -> Source:
     machine = v["machine"]
-    cpu = machine.get("cpu", {}) if isinstance(machine, dict) else {}
-    return Source(name, kind, v, cpu.get("brand", "") if isinstance(cpu, dict) else str(cpu))
+    known = machine if isinstance(machine, dict) else {}
+    cpu, date = known.get("cpu", known.get("processor", {})), known.get("date", "")
+    return Source(name, kind, v, cpu.get("brand", "") if isinstance(cpu, dict) else str(cpu), str(date))
 
 
 _MAKERS: dict[str, Callable[[str, str, dict[str, Any]], Source]] = {

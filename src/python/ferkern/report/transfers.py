@@ -30,7 +30,7 @@ def section(sources: Sequence[Source]) -> Section | None:
         "time, its latency, and then as long as its bytes need at the bandwidth of the way; small ones are nearly all "
         "latency.",
         charts=(_curves(runs),),
-        tables=(("Latency and bandwidth of each way, from all sizes together", _fits(runs)),),
+        tables=tuple((f"Latency and bandwidth of each way: {label}", _fits(run)) for label, run in runs),
         findings=tuple(text for label, run in runs if (text := _finding(label, run))),
         notes=tuple(note for label, run in runs for note in _notes(label, run)),
     )
@@ -196,21 +196,20 @@ def _readings(runs: Sequence[tuple[str, Row]]) -> Table:
     return Table(heads, tuple(rows), words=5)
 
 
-def _fits(runs: Sequence[tuple[str, Row]]) -> Table:
+def _fits(run: Row) -> Table:
+    """What all sizes of each way say together."""
     rows = []
-    for label, run in runs:
-        maps = {_key(r["way"]) for r in run["readings"] if _MAP in r["flags"]}
-        for fit in sorted(run["fits"], key=lambda f: (_place(f["way"]["direction"]), f["way"]["memory"])):
-            way, only_map = fit["way"], _key(fit["way"]) in maps
-            rates = [None if only_map else fit[name] for name in ("cached_bytes_per_second", "bytes_per_second")]
-            cells = tuple("–" if one is None else rate(one["value"], "B/s") for one in rates)
-            latency = fit["latency_seconds"]
-            spread = f"{seconds(latency['low'])} to {seconds(latency['high'])}"
-            note = _MAP if only_map else ""
-            words = (label, way["direction"], way["memory"], note)
-            rows.append((*words, seconds(latency["value"]), spread, *cells))
-    heads = ("device", "direction", "memory", "", "latency", "95 % interval", "bandwidth in caches", "bandwidth beyond")
-    return Table(heads, tuple(rows), words=4)
+    maps = {_key(r["way"]) for r in run["readings"] if _MAP in r["flags"]}
+    for fit in sorted(run["fits"], key=lambda f: (_place(f["way"]["direction"]), f["way"]["memory"])):
+        way, only_map = fit["way"], _key(fit["way"]) in maps
+        rates = [None if only_map else fit[name] for name in ("cached_bytes_per_second", "bytes_per_second")]
+        cells = tuple("–" if one is None else rate(one["value"], "B/s") for one in rates)
+        latency = fit["latency_seconds"]
+        spread = f"{seconds(latency['low'])} to {seconds(latency['high'])}"
+        note = _MAP if only_map else ""
+        rows.append((way["direction"], way["memory"], note, seconds(latency["value"]), spread, *cells))
+    heads = ("direction", "memory", "", "latency", "95 % interval", "bandwidth in caches", "bandwidth beyond")
+    return Table(heads, tuple(rows), words=3)
 
 
 def _key(way: Row) -> tuple[str, str, str]:
