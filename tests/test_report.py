@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -73,6 +74,46 @@ def test_other_files_are_named(tmp_path, content, found):
         bench.report([file], tmp_path / "out.html")
     assert found in str(error.value)
     assert not (tmp_path / "out.html").exists()
+
+
+def test_damaged_files_are_named(tmp_path, files, monkeypatch):
+    """Values taken away or replaced, all over each file: a page, or an error that names the file."""
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", str)
+    rng = random.Random(0)
+    refused = 0
+    for file in files:
+        for _ in range(40):
+            values = json.loads(file.read_text(encoding="utf-8"))
+            damage(values, rng)
+            odd = tmp_path / f"odd_{file.name}"
+            odd.write_text(json.dumps(values))
+            words = refusal(odd)
+            assert not words or odd.name in words
+            refused += bool(words)
+    assert refused > len(files)
+
+
+def refusal(file: Path) -> str:
+    """What is said against a file; empty: it gives a page."""
+    try:
+        page(read([file]))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def damage(values: dict | list, rng: random.Random) -> None:
+    """One value somewhere below is lost, or becomes one of another kind."""
+    while True:
+        key = rng.choice(list(values) if isinstance(values, dict) else range(len(values)))
+        if isinstance(values[key], dict | list) and values[key] and rng.random() < 0.8:
+            values = values[key]
+            continue
+        if rng.random() < 0.4:
+            del values[key]
+        else:
+            values[key] = rng.choice([None, "text", -1, 0, [], {}, [1], float("nan")])
+        return
 
 
 def test_no_files_and_missing_ones(tmp_path):

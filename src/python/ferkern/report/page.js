@@ -127,6 +127,7 @@
     let values = shown.filter((t) => level(t) || (t.kind !== "rule" && t.kind !== "band"))
       .flatMap((t) => [...t[name], ...(spread ? [...t.low, ...t.high] : [])]).filter((v) => type !== "log" || v > 0);
     if (shown.some((t) => t.kind === "bars")) values = sums(shown);
+    if (name === "x") for (const t of shown) if (t.kind === "rule" && t.y[0] !== t.y[1]) values.push(t.x[1] / 2.5); // where a slope meets its roof
     const [low, high] = [Math.min(...values), Math.max(...values)];
     if (type === "log") {
       const room = Math.max(0.12, 0.05 * Math.log10(high / low));
@@ -175,13 +176,14 @@
 
   function limits(shown, layout) { // a rule's name lies on it
     const at = (value, name) => (layout[name + "axis"].type === "log" ? Math.log10(value) : value);
-    const within = (value, name) => at(value, name) >= layout[name + "axis"].range[0] && at(value, name) <= layout[name + "axis"].range[1];
-    return shown.filter((t) => t.kind === "rule").flatMap((t) => t.labels.map((text, i) => ({ text, x: t.x[i], y: t.y[i], color: t.color, level: t.y[0] === t.y[i] && i > 0 })))
-      .filter((l) => l.text && within(l.y, "y")).map((l) => ({
-        text: l.text, showarrow: false, font: { size: 11, color: color(l.color) }, bgcolor: color("paper"), borderpad: 1,
-        ...(l.level ? { xref: "paper", x: 1, xanchor: "right" } : { xref: "x", x: at(l.x, "x"), xanchor: "center" }),
-        yref: "y", y: at(l.y, "y"), yanchor: l.level ? "bottom" : "middle", yshift: l.level ? 1 : 0, visible: l.level || within(l.x, "x"),
-      }));
+    return shown.filter((t) => t.kind === "rule" && t.labels.length).map((t) => {
+      const made = { text: t.labels[0], showarrow: false, font: { size: 11, color: color(t.color) }, bgcolor: color("paper"), borderpad: 1, yref: "y" };
+      if (t.y[0] === t.y[1]) return { ...made, xref: "paper", x: 1, xanchor: "right", y: at(t.y[0], "y"), yanchor: "bottom", yshift: 1 };
+      const [x0, x1, y0, y1] = [at(t.x[0], "x"), at(t.x[1], "x"), at(t.y[0], "y"), at(t.y[1], "y")]; // a slope: the middle of what is seen of it
+      const low = Math.max(0, (layout.xaxis.range[0] - x0) / (x1 - x0), (layout.yaxis.range[0] - y0) / (y1 - y0));
+      const part = (low + 1) / 2;
+      return { ...made, xref: "x", x: x0 + part * (x1 - x0), y: y0 + part * (y1 - y0), visible: low < 0.98 };
+    });
   }
 
   function draw(chart) {

@@ -77,22 +77,31 @@ def sections(sources: Sequence[Source]) -> list[Section]:
     return [section for section in made if section is not None]
 
 
+def _checked(sources: Sequence[Source]) -> None:
+    """Each file alone gives its part of the page; the message names the one that does not."""
+    for source in sources:
+        try:
+            made = sections([source])
+            _main([source], made), _data(made)
+        except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            words = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"{source.name}: looks like a {KINDS[source.kind]}, but: {words}") from error
+
+
 def page(sources: Sequence[Source], *, title: str | None = None) -> str:
     """The page as a text.
 
     Raises
     ------
+    ValueError
+        A file is damaged; the message names it.
     ImportError
         plotly is missing.
     """
+    _checked(sources)
     made = sections(sources)
-    charts = [asdict(chart) for section in made for chart in section.charts]
-    for chart in charts:
-        del chart["table"]
-    brands = list(dict.fromkeys(s.brand for s in sources if s.brand))
-    head = title or f"ferkern: {', '.join(brands) or 'results'}"
+    head = title or f"ferkern: {', '.join(_brands(sources)) or 'results'}"
     asset = files("ferkern.report").joinpath
-    data = json.dumps(charts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -109,19 +118,33 @@ def page(sources: Sequence[Source], *, title: str | None = None) -> str:
 <a class="skip" href="#main">To the results</a>
 <header><h1>{escape(head)}</h1><button id="theme" type="button">Dark colours</button></header>
 <main id="main">
-{_opening(sources, made, brands)}
-{"".join(map(_section, made))}
-{_files(sources)}
+{_main(sources, made)}
 </main>
 <footer>Made by ferkern {escape(ferkern.__version__)}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Charts by plotly.js (MIT
 licence); click a name in a key to hide or show it, drag to zoom, double-click to zoom out.</footer>
-<script type="application/json" id="charts">{data}</script>
-<script type="text/plain" id="library">{_library() if charts else ""}</script>
+<script type="application/json" id="charts">{_data(made)}</script>
+<script type="text/plain" id="library">{_library() if any(section.charts for section in made) else ""}</script>
 <script>
 {asset("page.js").read_text(encoding="utf-8")}</script>
 </body>
 </html>
 """
+
+
+def _brands(sources: Sequence[Source]) -> list[str]:
+    return list(dict.fromkeys(s.brand for s in sources if s.brand))
+
+
+def _main(sources: Sequence[Source], made: Sequence[Section]) -> str:
+    return "\n".join((_opening(sources, made, _brands(sources)), *map(_section, made), _files(sources)))
+
+
+def _data(made: Sequence[Section]) -> str:
+    """What the charts are drawn from, as JSON that may stand within a page."""
+    charts = [asdict(chart) for section in made for chart in section.charts]
+    for chart in charts:
+        del chart["table"]
+    return json.dumps(charts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _library() -> str:

@@ -16,7 +16,7 @@ from ferkern.report.words import binary_ticks, rate, seconds, share
 __all__ = ["machine_section", "section"]
 
 _LEAST_SHARE = 0.002  # of the time, for a point of its own
-_NAMED = 0.06  # of the time, for a name beside the point
+_NAMED = 6  # discs with their numbers: those of the layers that take the most time
 _KINDS = {"fp32": "fp32", "int8": "int8", "bf16": "bfloat16", "xor_popcount": "bits (xor, popcount)"}
 Row = Mapping[str, Any]
 
@@ -83,6 +83,7 @@ def _chart(runs: Sequence[Run], profiles: Sequence[MachineProfile | None]) -> Ch
 
 
 def _dots(run: Run, op: str, color: int, points: Sequence[tuple[int, Row, float, float]]) -> Trace:
+    least = sorted((row["seconds"] for row in run.ledger["rows"]), reverse=True)[:_NAMED][-1]
     hover = [
         f"<b>{number}  {row['layer']}</b><br>{row['kernel']}<br>{rate(speed, 'op/s')}, "
         f"{intensity:.3g} operations a byte<br>"
@@ -99,7 +100,7 @@ def _dots(run: Run, op: str, color: int, points: Sequence[tuple[int, Row, float,
         hover,
         {"run": run.name},
         sizes=[8 + 40 * (row["seconds"] / run.wall) ** 0.5 for _, row, _, _ in points],
-        labels=[str(n) if row["seconds"] > _NAMED * run.wall else "" for n, row, _, _ in points],
+        labels=[str(n) if row["seconds"] >= least else "" for n, row, _, _ in points],
     )
 
 
@@ -120,15 +121,14 @@ def _roofs(run: Run, profile: MachineProfile) -> list[Trace]:
             continue
         nearest = max(nearest, bandwidth)
         start, end = min(left, highest / bandwidth / 8), highest / bandwidth
-        named = highest / 1.3 ** (len(made) + 1)  # where the name stands, no two at the same height
         label = f"{level} {rate(bandwidth, 'B/s')}"
-        x, y = [start, named / bandwidth, end], [start * bandwidth, named, highest]
-        made.append(Trace("rule", level, x, y, "dim", keys=keys, labels=["", label, ""]))
+        x, y = [start, end], [start * bandwidth, highest]
+        made.append(Trace("rule", level, x, y, "dim", keys=keys, labels=[label]))
     for kind, (peak, isa) in peaks.items():
         label = f"{_KINDS[kind]} {isa}, {rate(peak * threads, 'op/s')}"
         ends, start = [peak * threads] * 2, peak * threads / nearest if nearest else left
         right = max(right, start * 20)
-        made.append(Trace("rule", kind, [start, right], ends, "ink", keys=keys, labels=["", label]))
+        made.append(Trace("rule", kind, [start, right], ends, "ink", keys=keys, labels=[label]))
     return made
 
 

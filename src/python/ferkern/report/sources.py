@@ -78,7 +78,7 @@ def _source(file: Path, name: str) -> Source:
             raise ValueError(
                 f"{file}: {file.stat().st_size:,} bytes, more than the {_MOST_BYTES:,} that a report reads"
             )
-        values = json.loads(file.read_bytes())
+        values = json.loads(file.read_bytes(), parse_constant=lambda _: None)  # infinite or not a number: missing
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

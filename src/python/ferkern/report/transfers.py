@@ -165,7 +165,7 @@ def _limits(label: str, run: Row) -> list[Trace]:
             "dim",
             keys={"device": label, "quantity": "rate"},
             dashed=True,
-            labels=["", f"{name} {rate(value, 'B/s')}"],
+            labels=[f"{name} {rate(value, 'B/s')}"],
         )
         for name, value in found
         if value
