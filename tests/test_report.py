@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -192,6 +193,14 @@ def test_the_page_loads_nothing(text):
     own = text[: text.index('id="library"')] + text[text.rindex("<script>") :]
     assert not re.search(r"https?://", own)
     assert len(text) < 4e6
+
+
+def test_a_busy_machine_is_said_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", str)
+    for load, said in ((0.2, False), (3.0, True)):
+        (tmp_path / "t.json").write_text(replace(inputs.transfers(), load=load).to_json())
+        opening = page(read([tmp_path / "t.json"])).partition("<section")[0]
+        assert ("3.0 processes wanted a processor" in opening) is said
 
 
 def test_words_of_files_are_words_on_the_page(text):

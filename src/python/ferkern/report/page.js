@@ -176,12 +176,12 @@
 
   function limits(shown, layout) { // a rule's name lies on it
     const at = (value, name) => (layout[name + "axis"].type === "log" ? Math.log10(value) : value);
-    return shown.filter((t) => t.kind === "rule" && t.labels.length).map((t) => {
+    return shown.filter((t) => t.kind === "rule" && t.labels.length).map((t, i) => {
       const made = { text: t.labels[0], showarrow: false, font: { size: 11, color: color(t.color) }, bgcolor: color("paper"), borderpad: 1, yref: "y" };
       if (t.y[0] === t.y[1]) return { ...made, xref: "paper", x: 1, xanchor: "right", y: at(t.y[0], "y"), yanchor: "bottom", yshift: 1 };
-      const [x0, x1, y0, y1] = [at(t.x[0], "x"), at(t.x[1], "x"), at(t.y[0], "y"), at(t.y[1], "y")]; // a slope: the middle of what is seen of it
+      const [x0, x1, y0, y1] = [at(t.x[0], "x"), at(t.x[1], "x"), at(t.y[0], "y"), at(t.y[1], "y")]; // a slope: within what is seen of it
       const low = Math.max(0, (layout.xaxis.range[0] - x0) / (x1 - x0), (layout.yaxis.range[0] - y0) / (y1 - y0));
-      const part = (low + 1) / 2;
+      const part = low + (1 - low) * (0.72 - 0.18 * (i % 3)); // no two neighbours at one height
       return { ...made, xref: "x", x: x0 + part * (x1 - x0), y: y0 + part * (y1 - y0), visible: low < 0.98 };
     });
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["machine_section", "section"]
 
 _LEAST_SHARE = 0.002  # of the time, for a point of its own
 _NAMED = 6  # discs with their numbers: those of the layers that take the most time
+_APART = 0.05  # logarithms: discs nearer than that hide each other's numbers
 _KINDS = {"fp32": "fp32", "int8": "int8", "bf16": "bfloat16", "xor_popcount": "bits (xor, popcount)"}
 Row = Mapping[str, Any]
 
@@ -83,7 +85,6 @@ def _chart(runs: Sequence[Run], profiles: Sequence[MachineProfile | None]) -> Ch
 
 
 def _dots(run: Run, op: str, color: int, points: Sequence[tuple[int, Row, float, float]]) -> Trace:
-    least = sorted((row["seconds"] for row in run.ledger["rows"]), reverse=True)[:_NAMED][-1]
     hover = [
         f"<b>{number}  {row['layer']}</b><br>{row['kernel']}<br>{rate(speed, 'op/s')}, "
         f"{intensity:.3g} operations a byte<br>"
@@ -100,8 +101,21 @@ def _dots(run: Run, op: str, color: int, points: Sequence[tuple[int, Row, float,
         hover,
         {"run": run.name},
         sizes=[8 + 40 * (row["seconds"] / run.wall) ** 0.5 for _, row, _, _ in points],
-        labels=[str(n) if row["seconds"] >= least else "" for n, row, _, _ in points],
+        labels=_numbers(run, points),
     )
+
+
+def _numbers(run: Run, points: Sequence[tuple[int, Row, float, float]]) -> list[str]:
+    """Of the layers that take the most time; of several that stand in one place the first."""
+    least = sorted((row["seconds"] for row in run.ledger["rows"]), reverse=True)[:_NAMED][-1]
+    named: list[tuple[float, float]] = []
+    found = []
+    for number, row, intensity, speed in points:
+        apart = all(abs(math.log(x / intensity)) + abs(math.log(y / speed)) > _APART for x, y in named)
+        found.append(str(number) if row["seconds"] >= least and apart else "")
+        if found[-1]:
+            named.append((intensity, speed))
+    return found
 
 
 def _roofs(run: Run, profile: MachineProfile) -> list[Trace]:

@@ -11,7 +11,7 @@ from ferkern.report.parts import COLORS, Axis, Chart, Control, Section, Table, T
 from ferkern.report.sources import Source
 from ferkern.report.words import binary_ticks, rate, seconds
 
-__all__ = ["section"]
+__all__ = ["busy", "section"]
 
 _BUSY = 0.5  # processes that wanted a processor in the minute before
 _MAP = "only a map"
@@ -34,6 +34,14 @@ def section(sources: Sequence[Source]) -> Section | None:
         findings=tuple(text for label, run in runs if (text := _finding(label, run))),
         notes=tuple(note for label, run in runs for note in _notes(label, run)),
     )
+
+
+def busy(source: Source) -> str:
+    """What must be known first of transfers that were measured while others worked; empty: nobody did."""
+    load = source.values.get("load", 0.0) if source.kind == "transfers" else 0.0
+    if load <= _BUSY:
+        return ""
+    return f"{load:.1f} processes wanted a processor in the minute before; times of a busy machine are too long."
 
 
 def _label(source: Source, sources: Sequence[Source]) -> str:
@@ -250,10 +258,5 @@ def _finding(label: str, run: Row) -> str:
 
 def _notes(label: str, run: Row) -> list[str]:
     notes = [f"{label}: {name} was not measured: {why}" for name, why in run["missing"].items()]
-    if run.get("load", 0.0) > _BUSY:
-        notes.append(
-            f"{label}: {run['load']:.1f} processes wanted a processor in the minute before; times of a busy "
-            "machine are too long."
-        )
     notes += [f"{label}, “{name}”: {text}." for name, text in run["flags"].items()]
     return notes
