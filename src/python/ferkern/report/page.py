@@ -167,6 +167,7 @@ def _opening(sources: Sequence[Source], made: Sequence[Section], brands: Sequenc
             f'<p class="note">The files come from {count(len(brands), "processor")}: figures of different '
             "machines say nothing about each other.</p>"
         )
+    lines += [f'<p class="note">{escape(s.name)}: {text}</p>' for s in sources if (text := transfers.busy(s))]
     first = [
         (section, text)
         for depth in range(_FINDINGS)
