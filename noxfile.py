@@ -37,6 +37,8 @@ NOT_SANITIZED = {
     "test_train": "needs torch; the native code under it is called by test_session, test_detect and test_cascade",
     "test_video": "Python, and FFmpeg, which is not ours; what they call, test_track, test_session and test_warp call",
     "test_transfers": "Python, and the devices' drivers, which are not ours",
+    "test_crossover": "Python, and the devices' drivers",
+    "test_estimate": "Python; the plans under it, test_session calls",
     "test_compare": "Python alone",
     "test_pytest_plugin": "Python alone",
     "test_report": "Python alone",

@@ -27,6 +27,9 @@ from ferkern.errors import ModelError
 from ferkern.models import build
 from ferkern.opencl import DeviceError, DeviceInfo
 
+# They do not depend on the instruction set.
+pytestmark = pytest.mark.slow
+
 HERE = Identity(
     brand=str(_core.cpu()["brand"]),
     isa=_core.get_choice()[0],

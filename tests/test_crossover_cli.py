@@ -20,6 +20,9 @@ from ferkern.cli.why import explain
 from ferkern.models import build
 from test_crossover import HERE, made_up, of_size, own_cache, rung, there
 
+# They do not depend on the instruction set.
+pytestmark = pytest.mark.slow
+
 __all__ = ["own_cache", "there"]
 
 

@@ -15,6 +15,9 @@ from ferkern.bench.decide import Rule, rule_of
 from ferkern.bench.timefit import Point, fit, least_squares
 from simulated import Machine, SimulatedSide, random_machine
 
+# They do not depend on the instruction set.
+pytestmark = pytest.mark.slow
+
 EFFORT = Effort(seconds=0.0, least=7, most=7, longest=3.0)
 
 

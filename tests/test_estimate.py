@@ -34,6 +34,9 @@ from ferkern.registry import isa_levels
 from ferkern.session import Session
 from test_machine import made_up, measured, own_cache
 
+# They do not depend on the instruction set.
+pytestmark = pytest.mark.slow
+
 __all__ = ["own_cache"]
 
 G = 1e9
