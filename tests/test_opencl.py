@@ -215,6 +215,7 @@ def test_drivers_of_the_environment_are_registered_beside_the_system_s(tmp_path,
     monkeypatch.setattr(vendors, "SYSTEM_FOLDER", system)
     monkeypatch.setattr(vendors, "environment_drivers", lambda: {"intel-opencl-rt": library})
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "nothing"))
+    monkeypatch.delenv("FERKERN_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in vendors.CHOICES:
         monkeypatch.delenv(name, raising=False)
@@ -238,6 +239,7 @@ def test_drivers_of_the_environment_are_registered_beside_the_system_s(tmp_path,
 
 def test_without_a_cache_folder_a_temporary_one_serves(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
+    monkeypatch.delenv("FERKERN_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     folder = vendors._write_folder({"a.icd": "liba.so"})
     assert (folder / "a.icd").read_text() == "liba.so\n"

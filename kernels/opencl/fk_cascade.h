@@ -27,14 +27,14 @@ typedef struct fk_cascade_stage {
 /* The scan of a picture on a device. The images of all levels lie in one plane with lines of `stride` elements, one beside and
  * below the other, so that a node's corners are the same distances everywhere. */
 typedef struct fk_cascade_shape {
-    int height, width; /* of the picture */
-    int stride, lines; /* of the plane */
-    int levels, rows;  /* rows of pixels of all levels */
-    int pixels;        /* of all levels */
+    int height, width;   /* of the picture */
+    int stride, lines;   /* of the plane */
+    int levels, rows;    /* rows of pixels of all levels */
+    int pixels;          /* of all levels */
     int widest, highest; /* pixels of the finest level */
-    int window_rows;   /* rows of windows of all levels */
-    int windows;       /* of all levels */
-    int pitch;         /* number of a window: its row * pitch + its column */
+    int window_rows;     /* rows of windows of all levels */
+    int windows;         /* of all levels */
+    int pitch;           /* number of a window: its row * pitch + its column */
     int window_height, window_width;
     int lbp, stumps, cumulative, tilted;
     int stages;
@@ -42,8 +42,8 @@ typedef struct fk_cascade_shape {
 
 typedef struct fk_cascade_level {
     int width, height;
-    int origin; /* of its images in the plane: [height + 1, width + 1] */
-    int taps;   /* the first of its taps across */
+    int origin;        /* of its images in the plane: [height + 1, width + 1] */
+    int taps;          /* the first of its taps across */
     int step, columns; /* pixels from a window to the next, windows of a row */
     float scale;
 } fk_cascade_level;

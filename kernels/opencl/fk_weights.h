@@ -10,7 +10,7 @@
 
 #if FK_BFLOAT16
 typedef ushort fk_weight;
-#define FK_WEIGHT(pointer) as_float((uint)*(pointer) << 16)
+#define FK_WEIGHT(pointer) as_float((uint) * (pointer) << 16)
 #if FK_LANES == 1
 #define FK_WEIGHTS(pointer) FK_WEIGHT(pointer)
 #else

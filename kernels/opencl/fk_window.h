@@ -2,8 +2,8 @@
  * outside already put in, so that the loops over windows hold no test of the border.
  *
  * A group computes FK_ROWS rows for each of its items along axis 1, and some columns, which its items along axis 0 share: on a
- * GPU one item a column, on a CPU one item for all, in vectors of FK_LANES. Column c of the tile stands at [row][c % stride][c / stride]:
- * outputs side by side read numbers side by side, whatever the stride.
+ * GPU one item a column, on a CPU one item for all, in vectors of FK_LANES. Column c of the tile stands at [row][c % stride][c /
+ * stride]: outputs side by side read numbers side by side, whatever the stride.
  *
  * Build option FK_INTERLEAVE 1: neighbouring work items copy neighbouring pixels (one coalesced load on a GPU), 0: whole rows
  * each (what a CPU's compiler makes a copy of).

@@ -46,11 +46,11 @@ void from_blocked(const Tensor<std::uint8_t>& x, std::int64_t n, std::int64_t c,
 
 template <class Shape> std::vector<py::ssize_t> result_shape(const Shape& s) { return {s.n, s.oc, s.oh, s.ow}; }
 
-py::array_t<std::uint8_t> conv2d_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier,
-                                      const py::object& offset, int zero_point, const py::object& stride,
-                                      const py::object& padding, const py::object& dilation, std::int64_t groups,
-                                      const std::pair<float, float>& clip, const py::object& residual_in,
-                                      float residual_multiplier, bool planar) {
+py::array_t<std::uint8_t> conv2d_int8_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier,
+                                           const py::object& offset, int zero_point, const py::object& stride,
+                                           const py::object& padding, const py::object& dilation, std::int64_t groups,
+                                           const std::pair<float, float>& clip, const py::object& residual_in,
+                                           float residual_multiplier, bool planar) {
     Argument<std::uint8_t> x(x_in, "x", 4, 4);
     Argument<std::int8_t> w(w_in, "w", 4, 4);
     const conv2d_int8::Shape shape = conv2d_int8_shape_in(x.view, w.view, stride, padding, dilation, groups);
@@ -75,10 +75,10 @@ py::array_t<std::uint8_t> conv2d_call(const py::object& x_in, const py::object& 
     return y;
 }
 
-py::array_t<std::uint8_t> depthwise_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier,
-                                         const py::object& offset, int zero_point, const py::object& stride,
-                                         const py::object& padding, const py::object& dilation,
-                                         const std::pair<float, float>& clip) {
+py::array_t<std::uint8_t> depthwise_int8_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier,
+                                              const py::object& offset, int zero_point, const py::object& stride,
+                                              const py::object& padding, const py::object& dilation,
+                                              const std::pair<float, float>& clip) {
     Argument<std::uint8_t> x(x_in, "x", 4, 4);
     Argument<std::int8_t> w(w_in, "w", 4, 4);
     const depthwise_int8::Shape shape = depthwise_int8_shape_in(x.view, w.view, stride, padding, dilation);
@@ -97,8 +97,8 @@ py::array_t<std::uint8_t> depthwise_call(const py::object& x_in, const py::objec
     return y;
 }
 
-py::object dense_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier, const py::object& offset,
-                      int zero_point, const std::pair<float, float>& clip, bool floats) {
+py::object dense_int8_call(const py::object& x_in, const py::object& w_in, const py::object& multiplier, const py::object& offset,
+                           int zero_point, const std::pair<float, float>& clip, bool floats) {
     Argument<std::uint8_t> x(x_in, "x", 2, 4);
     Argument<std::int8_t> w(w_in, "w", 2, 2);
     const dense_int8::Shape shape = dense_int8_shape_in(x.view, w.view);
@@ -119,9 +119,9 @@ py::object dense_call(const py::object& x_in, const py::object& w_in, const py::
     return y;
 }
 
-py::array_t<std::uint8_t> pool_call(const py::object& x_in, const py::object& size, const py::object& stride,
-                                    const py::object& padding, bool average, bool count_include_pad, const Meaning& x_means,
-                                    const Meaning& y_means) {
+py::array_t<std::uint8_t> pool_int8_call(const py::object& x_in, const py::object& size, const py::object& stride,
+                                         const py::object& padding, bool average, bool count_include_pad, const Meaning& x_means,
+                                         const Meaning& y_means) {
     const Argument<std::uint8_t> x(x_in, "x", 4, 4);
     const pool_int8::Shape shape = pool_int8_shape_in(x.view, size, stride, padding, average, count_include_pad);
     const pool_int8::Plan plan(shape, quantization_in(x_means), quantization_in(y_means), chosen_threads());
@@ -147,8 +147,8 @@ py::array_t<std::uint8_t> like(const Argument<std::uint8_t>& x, const Tensor<std
     return y;
 }
 
-py::array_t<std::uint8_t> add_call(const py::object& a_in, const py::object& b_in, const Meaning& a_means, const Meaning& b_means,
-                                   const Meaning& y_means, const std::pair<float, float>& clip) {
+py::array_t<std::uint8_t> add_int8_call(const py::object& a_in, const py::object& b_in, const Meaning& a_means,
+                                        const Meaning& b_means, const Meaning& y_means, const std::pair<float, float>& clip) {
     Argument<std::uint8_t> a(a_in, "x1", 1, 4);
     Argument<std::uint8_t> b(b_in, "x2", 1, 4);
     require(a.view.shape() == b.view.shape(), "x1 has shape ", a.view.shape(), ", x2 ", b.view.shape());
@@ -166,7 +166,7 @@ py::array_t<std::uint8_t> add_call(const py::object& a_in, const py::object& b_i
     return like(a, y);
 }
 
-py::array_t<std::uint8_t> lookup_call(const py::object& x_in, const py::object& table_in) {
+py::array_t<std::uint8_t> lookup_int8_call(const py::object& x_in, const py::object& table_in) {
     Argument<std::uint8_t> x(x_in, "x", 1, 4);
     Argument<std::uint8_t> table(table_in, "table", 1, 1);
     require(table.view.size() == 256, "table has ", table.view.size(), " values, expected 256");
@@ -180,7 +180,7 @@ py::array_t<std::uint8_t> lookup_call(const py::object& x_in, const py::object& 
     return like(x, y);
 }
 
-py::array_t<std::uint8_t> concat_call(const std::vector<py::object>& xs) {
+py::array_t<std::uint8_t> concat_int8_call(const std::vector<py::object>& xs) {
     concat::Params params;
     std::vector<Tensor<std::uint8_t>> blocked;
     for (std::size_t i = 0; i < xs.size(); ++i) {
@@ -238,19 +238,19 @@ py::array_t<float> dequantize_call(const py::object& x_in, const Meaning& means,
 } // namespace
 
 void bind_int8(py::module_& m) {
-    m.def("conv2d_int8", &conv2d_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"),
+    m.def("conv2d_int8", &conv2d_int8_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"),
           py::arg("zero_point"), py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("clip"),
           py::arg("residual"), py::arg("residual_multiplier"), py::arg("planar"));
-    m.def("depthwise_conv2d_int8", &depthwise_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"),
+    m.def("depthwise_conv2d_int8", &depthwise_int8_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"),
           py::arg("zero_point"), py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("clip"));
-    m.def("dense_int8", &dense_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"), py::arg("zero_point"),
-          py::arg("clip"), py::arg("floats"));
-    m.def("pool2d_int8", &pool_call, py::arg("x"), py::arg("size"), py::arg("stride"), py::arg("padding"), py::arg("average"),
-          py::arg("count_include_pad"), py::arg("x_means"), py::arg("y_means"));
-    m.def("add_int8", &add_call, py::arg("x1"), py::arg("x2"), py::arg("x1_means"), py::arg("x2_means"), py::arg("y_means"),
+    m.def("dense_int8", &dense_int8_call, py::arg("x"), py::arg("w"), py::arg("multiplier"), py::arg("offset"),
+          py::arg("zero_point"), py::arg("clip"), py::arg("floats"));
+    m.def("pool2d_int8", &pool_int8_call, py::arg("x"), py::arg("size"), py::arg("stride"), py::arg("padding"),
+          py::arg("average"), py::arg("count_include_pad"), py::arg("x_means"), py::arg("y_means"));
+    m.def("add_int8", &add_int8_call, py::arg("x1"), py::arg("x2"), py::arg("x1_means"), py::arg("x2_means"), py::arg("y_means"),
           py::arg("clip"));
-    m.def("lookup_int8", &lookup_call, py::arg("x"), py::arg("table"));
-    m.def("concat_int8", &concat_call, py::arg("xs"));
+    m.def("lookup_int8", &lookup_int8_call, py::arg("x"), py::arg("table"));
+    m.def("concat_int8", &concat_int8_call, py::arg("xs"));
     m.def("quantize", &quantize_call, py::arg("x"), py::arg("means"), py::arg("block"));
     m.def("dequantize", &dequantize_call, py::arg("x"), py::arg("means"), py::arg("block"));
 }
