@@ -29,10 +29,23 @@ void fk_step(__global const uint* w, const uint* x, uint16* sums) {
     const uint16 weights = vload16(0, w);
 #pragma unroll
     for (int t = 0; t < FK_TILE; ++t) {
-#define FK_ONE(lane) sums[t].s##lane += as_uint(dot_4x8packed_us_int(x[t], weights.s##lane));
-        FK_ONE(0)
-        FK_ONE(1) FK_ONE(2) FK_ONE(3) FK_ONE(4) FK_ONE(5) FK_ONE(6) FK_ONE(7) FK_ONE(8) FK_ONE(9) FK_ONE(a) FK_ONE(b) FK_ONE(c)
-            FK_ONE(d) FK_ONE(e) FK_ONE(f)
+#define FK_ONE(lane) sums[t].s##lane += as_uint(dot_4x8packed_us_int(x[t], weights.s##lane))
+        FK_ONE(0);
+        FK_ONE(1);
+        FK_ONE(2);
+        FK_ONE(3);
+        FK_ONE(4);
+        FK_ONE(5);
+        FK_ONE(6);
+        FK_ONE(7);
+        FK_ONE(8);
+        FK_ONE(9);
+        FK_ONE(a);
+        FK_ONE(b);
+        FK_ONE(c);
+        FK_ONE(d);
+        FK_ONE(e);
+        FK_ONE(f);
 #undef FK_ONE
     }
 #else
