@@ -1,12 +1,13 @@
 """How far estimates are off: forced instruction sets and threads stand in for other machines.
 
-Every state of this machine (AVX2 and its widest set, one thread and all) is measured: its profile, the probes, and
-the networks of the zoo. Each state is then estimated as if it were another machine, from its profile and the probes
-of the other states. The networks of the zoo are used to fit nothing; neither is anything that ran in the state in
-question, but for its profile. The second figure also knows how the network itself runs in one other state, as
+Every state of this machine (AVX2 and its widest set, one thread and all) is measured, all of them in turn in every
+round: its profile, the probes, and the networks of the zoo. Each state is then estimated as if it were another
+machine, from its profile and the probes of the other states. The networks of the zoo are used to fit nothing; neither
+is anything that ran in the state in question, but for its profile. The second figure also knows how the network
+itself runs in one other state, as
 ``ferkern estimate`` does unless it is told ``--no-run``.
 
-    python benchmarks/estimate_check.py [--seconds 7] [--json OUT]        # some three minutes, nothing else running
+    python benchmarks/estimate_check.py [--seconds 7] [--json OUT]        # some four minutes, nothing else running
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ZOO = (
 )  # fmt: skip
 LARGE = ("resnet50", "vgg_s")  # with batch 1 alone
 WITHIN = 0.15
+ROUNDS = 4
 Key = tuple[str, int]
 
 
@@ -59,6 +61,14 @@ def times(nets: dict[str, Network], state: State, seconds: float) -> dict[Key, f
                 spent.append(perf_counter() - start)
             rounds += 1
     return {key: median(spent) for key, *_, spent in runs}
+
+
+def joined(rounds: list[list[Sample]]) -> list[Sample]:
+    """Each layer once, with the median of its times in the rounds."""
+    found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in (sample for samples in rounds for sample in samples):
+        found[sample.network, sample.layer.name].append(sample)
+    return [replace(same[0], seconds=median(one.seconds for one in same)) for same in found.values()]
 
 
 def own_ratios(samples: list[Sample], known: Any) -> dict[Key, dict[tuple[str, str], float]]:
@@ -90,19 +100,30 @@ def main() -> None:
     truth: dict[State, dict[Key, float]] = {}
     for state in states:
         profiles[state] = machine(isa=state.isa, threads=state.threads)
-        learned[state] = measure(probing, state, profiles[state], options.seconds)
-        truth[state] = times(nets, state, options.seconds)
-        # Plans of the networks by name, for the second figure.
-        seen[state] = measure(nets.values(), state, profiles[state], options.seconds / 2)
+        peak = profiles[state].peak("fp32", state.isa)
+        print(f"{state.isa}, {state.threads}: fp32 peak of a core {(peak or (0, ''))[0] / 1e9:.1f} Gop/s")
+    # All states in every round: what the host does meanwhile falls on all of them.
+    part = options.seconds / ROUNDS
+    parts: dict[State, list[tuple[list[Sample], dict[Key, float], list[Sample]]]] = {state: [] for state in states}
+    for _ in range(ROUNDS):
+        for state in states:
+            profile = profiles[state]
+            # Plans of the networks by name, for the second figure.
+            own = measure(nets.values(), state, profile, part / 2)
+            parts[state].append((measure(probing, state, profile, part), times(nets, state, part), own))
+    for state in states:
+        learned[state] = joined([one for one, _, _ in parts[state]])
+        truth[state] = {key: median(one[key] for _, one, _ in parts[state]) for key in parts[state][0][1]}
+        seen[state] = joined([one for _, _, one in parts[state]])
     rows = []
     for target in states:
         known = fit_efficiencies([s for state in states if state != target for s in learned[state]])
         base = base_of(target, states)
-        own = own_ratios(seen[base], known)
+        ratios_of = own_ratios(seen[base], known)
         for (name, batch), seconds in truth[target].items():
             asked = {"batch": batch, "threads": target.threads}
             alone = predict(nets[name], profiles[target], known, **asked)
-            ratios = own.get((name, batch), {})
+            ratios = ratios_of.get((name, batch), {})
             run = predict(nets[name], profiles[target], known, own=ratios, **asked)
             rows.append(
                 {
