@@ -287,3 +287,37 @@ def test_memory_that_one_queue_gives_back_no_other_takes(cl_device):
     assert not places & {buffer.int_ptr for buffer in others}
     with device.using(lanes[0]):
         assert memory.empty(device, 1 << 16).int_ptr in places
+
+
+def test_a_run_takes_no_memory_that_another_queue_may_still_read(cl_device, rng):
+    """Input and output of a run come from the pool of the network's own queue."""
+    session = build("fer_2conv").plan(device=cl_device)
+    device = find(cl_device)
+    shared = device.stream.pool.active_bytes
+    held = []
+    take = memory.empty
+
+    def watched(there, size):
+        held.append(there.stream)
+        return take(there, size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ferkern.opencl.network.empty", watched)
+        session.run(rng.standard_normal((1, 1, 48, 48)).astype(np.float32))
+    assert held == [session._native.lane] * 2
+    assert device.stream.pool.active_bytes == shared
+
+
+def test_runs_and_profiles_of_one_session_side_by_side(cl_device, rng):
+    """A recorded run has a queue of its own, but the values between the layers are there once."""
+    network = build("fer_small")
+    x = rng.standard_normal((4, 6, *network.input_shape)).astype(np.float32)
+    session = network.plan(device=cl_device, batch=3)
+    expected = [session.run(one) for one in x]
+
+    def work(i):
+        return [session.profile(x[i])[0] if (i + k) % 2 else session.run(x[i]) for k in range(6)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for i, results in enumerate(pool.map(work, range(4))):
+            assert all((y == expected[i]).all() for y in results)

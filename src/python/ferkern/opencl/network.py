@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ferkern import _core
 from ferkern.ledger import LayerCost, Ledger
 from ferkern.opencl.arena import place
-from ferkern.opencl.device import Device, DeviceInfo, find
+from ferkern.opencl.device import Device, DeviceInfo, Stream, find, guarded
 from ferkern.opencl.errors import DeviceError
 from ferkern.opencl.memory import allocated, check_sizes, copy, download, empty, upload
 from ferkern.opencl.ops.plan import Plan
@@ -92,6 +92,8 @@ class DeviceNetwork:
         """The queue of its kernels, in order: the values between them are there once."""
         self.busy = threading.Lock()
         """Held while the layers of one piece are queued."""
+        self._last: tuple[Stream, Any] | None = None
+        """The queue that the last piece went through, and the event of its end."""
         self.batch = self._plan_within(batch, budget)
         if self.batch < batch and budget is not None:
             # Halving has left up to half of the budget: what is needed grows at most in proportion to the batch.
@@ -190,8 +192,8 @@ class DeviceNetwork:
         device, timeline = self.device, self.device.stream.timeline
         with timeline.span("host", "look at the arrays") if timeline is not None else nullcontext():
             x, y = _core.run_arrays(x, out, self.input_dims, self.output_dims)
-            x_there, y_there = (empty(device, size) for size in self.end_bytes)
         with device.using(self.lane if timeline is None else device.stream):
+            x_there, y_there = (empty(device, size) for size in self.end_bytes)
             for first in range(0, len(x), self.batch):
                 images = slice(first, min(first + self.batch, len(x)))
                 upload(device, x[images], x_there)
@@ -252,9 +254,14 @@ class DeviceNetwork:
             return (self.run(x, None) for x in batches)
         return stream(self, batches, depth)
 
-    def queue(self, images: int, x: Any, y: Any) -> None:
-        """Queues all layers from the buffer `x` to the buffer `y`."""
-        timeline = self.device.stream.timeline
+    def queue(self, images: int, x: Any, y: Any) -> Any:
+        """Queues all layers from the buffer `x` to the buffer `y`; the event of their end. The caller holds `busy`."""
+        cl, lane = self.device.cl, self.device.stream
+        timeline = lane.timeline
+        if self._last is not None and self._last[0] is not lane:
+            # Another queue's kernels may still use the values: a recorded run has a queue of its own.
+            with guarded(self.device, "wait for the run before"):
+                cl.enqueue_barrier(lane.queue, wait_for=[self._last[1]])
         for layer in self.layers:
             if layer.plan is None:
                 continue
@@ -267,6 +274,11 @@ class DeviceNetwork:
             timeline.layer = ""
         if self.slots[self.input] == self.slots[self.output]:  # nothing but views between them
             copy(self.device, x, y, images * 4 * math.prod(self.input_dims))
+        with guarded(self.device, "queue a network"):
+            computed = cl.enqueue_marker(lane.queue)
+            lane.queue.flush()
+        self._last = lane, computed
+        return computed
 
     def _buffer(self, value: int, x: Any, y: Any) -> Any:
         slot = self.slots[value]
