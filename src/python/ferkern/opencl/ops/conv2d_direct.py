@@ -12,6 +12,7 @@ from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.ops.window import PlainConvolution
 from ferkern.opencl.program import build
 
 __all__ = ["DIRECT", "FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "take"]
@@ -38,23 +39,11 @@ class Extent:
     """The image is copied: with zeros around it, or its phases apart."""
 
 
-class ReferencePlan:
+class ReferencePlan(PlainConvolution):
     """One work item for each output."""
 
-    def __init__(self, device: Device, shape: Shape) -> None:
-        self.sizes: dict[str, int] = {}
-        self._shape = shape
-        self._program = build(device, FILE, {})
-        self._weights: tuple[Any, Any | None] | None = None
-
-    def load(self, weights: Mapping[str, Any]) -> None:
-        self._weights = weights["w"], weights.get("b")
-
-    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
-        assert self._weights is not None, "load() comes before run()"
-        s = with_images(self._shape, images)
-        size = (int(s["ow"]), int(s["oh"]), images * int(s["oc"]))
-        self._program.launch("conv2d_reference", size, (16, 4, 1), s, inputs[0], *self._weights, residual, y)
+    FILE = FILE
+    KERNEL = "conv2d_reference"
 
 
 class DirectPlan:

@@ -11,7 +11,7 @@ from ferkern import _core
 from ferkern.opencl.device import Device, find
 from ferkern.opencl.ops.layer import Float32, call
 from ferkern.opencl.ops.plan import Plan, Shape, with_images
-from ferkern.opencl.ops.window import window_tuning
+from ferkern.opencl.ops.window import PlainConvolution, window_tuning
 from ferkern.opencl.program import build
 
 __all__ = ["PLANS", "DirectPlan", "ReferencePlan", "depthwise_conv2d"]
@@ -39,23 +39,11 @@ def depthwise_conv2d(
     return call("depthwise", PLANS, target, shape, inputs={"x": x}, weights={"w": w, "b": b}, dims=dims, out=out)
 
 
-class ReferencePlan:
+class ReferencePlan(PlainConvolution):
     """One work item for each output."""
 
-    def __init__(self, device: Device, shape: Shape) -> None:
-        self.sizes: dict[str, int] = {}
-        self._shape = shape
-        self._program = build(device, FILE, {})
-        self._weights: tuple[Any, Any | None] | None = None
-
-    def load(self, weights: Mapping[str, Any]) -> None:
-        self._weights = weights["w"], weights.get("b")
-
-    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
-        assert self._weights is not None, "load() comes before run()"
-        s = with_images(self._shape, images)
-        size = (int(s["ow"]), int(s["oh"]), images * int(s["oc"]))
-        self._program.launch("depthwise_reference", size, (16, 4, 1), s, inputs[0], *self._weights, residual, y)
+    FILE = FILE
+    KERNEL = "depthwise_reference"
 
 
 class DirectPlan:

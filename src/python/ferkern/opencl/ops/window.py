@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from ferkern.opencl.device import DeviceInfo
-from ferkern.opencl.ops.plan import Shape
+from ferkern.opencl.device import Device, DeviceInfo
+from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.program import build
 
-__all__ = ["WindowTuning", "window_tuning"]
+__all__ = ["PlainConvolution", "WindowTuning", "window_tuning"]
 
 # Bytes of a group's tiles: well inside a first-level cache on a CPU, several groups a multiprocessor on a GPU.
 TILE_BYTES = 16 * 1024
@@ -81,3 +84,25 @@ def window_tuning(info: DeviceInfo, shape: Shape) -> WindowTuning:
 def _power(n: int) -> int:
     """The least power of two from n on."""
     return 1 << (n - 1).bit_length()
+
+
+class PlainConvolution:
+    """The plain loops of a convolution: one work item for each output."""
+
+    FILE: ClassVar[str]
+    KERNEL: ClassVar[str]
+
+    def __init__(self, device: Device, shape: Shape) -> None:
+        self.sizes: dict[str, int] = {}
+        self._shape = shape
+        self._program = build(device, self.FILE, {})
+        self._weights: tuple[Any, Any | None] | None = None
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._weights = weights["w"], weights.get("b")
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        assert self._weights is not None, "load() comes before run()"
+        s = with_images(self._shape, images)
+        size = (int(s["ow"]), int(s["oh"]), images * int(s["oc"]))
+        self._program.launch(self.KERNEL, size, (16, 4, 1), s, inputs[0], *self._weights, residual, y)
