@@ -35,7 +35,36 @@ inline constexpr std::int64_t most_terms = 1 << 16;
 Shape infer(const conv2d::Params& params);
 Cost cost(const Shape& shape);
 
-// The shape as devices take it, which holds all numbers but those of each filter. Throws ValueError as Plan does.
+// The shape as devices take it, which holds all numbers but those of each filter, from any Shape that names its window as
+// conv2d's does. Throws ValueError as Plan does.
+struct Split {
+    int channels, groups;
+};
+template <class Window>
+fk_conv2d_int8_shape window_shape(const Window& s, const Split& split, int zero_point, const Requantization& r) {
+    check_zero_point(zero_point);
+    check_requantization(r, s.oc);
+    return {.n = s.n,
+            .ic = split.channels,
+            .ih = s.ih,
+            .iw = s.iw,
+            .oc = s.oc,
+            .oh = s.oh,
+            .ow = s.ow,
+            .kh = s.kh,
+            .kw = s.kw,
+            .stride_h = s.stride_h,
+            .stride_w = s.stride_w,
+            .pad_top = s.pad_top,
+            .pad_left = s.pad_left,
+            .dilation_h = s.dilation_h,
+            .dilation_w = s.dilation_w,
+            .groups = split.groups,
+            .zero_point = zero_point,
+            .residual_multiplier = r.residual_multiplier,
+            .low = r.low,
+            .high = r.high};
+}
 fk_conv2d_int8_shape device_shape(const Shape& shape, int zero_point, const Requantization& r);
 Cost device_cost(const fk_conv2d_int8_shape& shape);
 // The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.

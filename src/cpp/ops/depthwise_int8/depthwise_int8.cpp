@@ -64,28 +64,7 @@ Cost cost(const Shape& s) {
 }
 
 fk_conv2d_int8_shape device_shape(const Shape& s, int zero_point, const Requantization& r) {
-    check_zero_point(zero_point);
-    check_requantization(r, s.oc);
-    return {.n = s.n,
-            .ic = s.c,
-            .ih = s.ih,
-            .iw = s.iw,
-            .oc = s.oc,
-            .oh = s.oh,
-            .ow = s.ow,
-            .kh = s.kh,
-            .kw = s.kw,
-            .stride_h = s.stride_h,
-            .stride_w = s.stride_w,
-            .pad_top = s.pad_top,
-            .pad_left = s.pad_left,
-            .dilation_h = s.dilation_h,
-            .dilation_w = s.dilation_w,
-            .groups = s.c,
-            .zero_point = zero_point,
-            .residual_multiplier = r.residual_multiplier,
-            .low = r.low,
-            .high = r.high};
+    return conv2d_int8::window_shape(s, {.channels = s.c, .groups = s.c}, zero_point, r);
 }
 
 Cost device_cost(const fk_conv2d_int8_shape& s) { return conv2d_int8::device_cost(s); }
