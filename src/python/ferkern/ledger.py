@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ferkern.bench.machine import MachineProfile, saved_profile
 from ferkern.bench.roofline import Bound, Demand, bound
-from ferkern.opencl.timeline import Span
+from ferkern.opencl.timeline import Span, totals
 
-__all__ = ["LayerCost", "Ledger", "LedgerRow"]
+__all__ = ["LayerCost", "Ledger", "LedgerRow", "layer_costs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,14 @@ class LayerCost:
     weight_bytes: float
     images_at_once: int
     """Images that the layer is run for before the next layer follows."""
+
+
+def layer_costs(steps: Iterable[tuple[str, str, float, float, float, str, float, float, int]]) -> tuple[LayerCost, ...]:
+    """What is known of the steps of a plan, as its ``steps()`` gives them."""
+    return tuple(
+        LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
+        for layer, kernel, flops, read, written, _, weights, work, at_once in steps
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +170,7 @@ class Ledger:
     @property
     def kinds(self) -> dict[str, float]:
         """Seconds of each kind of span of a device; empty for the processor."""
-        sums: dict[str, float] = {}
-        for span in self.spans:
-            sums[span.kind] = sums.get(span.kind, 0.0) + span.seconds
-        return sums
+        return {kind: seconds for kind, seconds in totals(self.spans).items() if seconds > 0}
 
     def against(self, machine: MachineProfile | None) -> Ledger:
         """The same run beside another profile; None: the saved one."""

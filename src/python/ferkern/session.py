@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
-from ferkern.ledger import LayerCost, Ledger, LedgerRow
+from ferkern.ledger import LayerCost, Ledger, LedgerRow, layer_costs
 
 if TYPE_CHECKING:
     from ferkern.bench.machine import MachineProfile
@@ -116,10 +116,7 @@ class Session:
             self.batch = self._native.batch
         self.threads = self._native.threads()
         self._value_bytes = self._native.arena_bytes()
-        self._costs = tuple(
-            LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
-            for layer, kernel, flops, read, written, _, weights, work, at_once in self._native.steps()
-        )
+        self._costs = layer_costs(self._native.steps())
 
     @property
     def kernels(self) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
-from ferkern.ledger import LayerCost, Ledger
+from ferkern.ledger import Ledger, layer_costs
 from ferkern.opencl.arena import place
 from ferkern.opencl.device import Device, DeviceInfo, Stream, find, guarded
 from ferkern.opencl.errors import DeviceError
@@ -234,10 +234,7 @@ class DeviceNetwork:
             if span.kind == "kernel" and span.layer in seconds:
                 seconds[span.layer] += span.seconds
         return Ledger(
-            tuple(
-                LayerCost(layer, kernel, flops, work, read, written, weights, at_once)
-                for layer, kernel, flops, read, written, _, weights, work, at_once in self.steps()
-            ),
+            layer_costs(self.steps()),
             tuple(seconds.values()),
             end - begin,
             images,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["KINDS", "Kind", "Span", "Timeline", "clock_offset", "flatten"]
+__all__ = ["KINDS", "Kind", "Span", "Timeline", "clock_offset", "flatten", "totals"]
 
 Kind = Literal["compile", "host to device", "kernel", "device to host", "queue", "host"]
 
