@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import messages, pip_install, results, track
+from ferkern.cli.output import check_folders, check_plot, messages, results, track, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench import MachineProfile, Measured, NetworkBench
@@ -60,9 +59,7 @@ def bench(
     FERKERN_CACHE_DIR), where everything else finds them. NET: time of each layer, and its share of what the machine
     allows. Nothing else should run meanwhile.
     """
-    for option, target in (("--json", json_path), ("--plot", plot), ("--trace", trace)):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise typer.BadParameter(f"{option} {target}: there is no folder {target.absolute().parent}")
+    check_folders(json=json_path, plot=plot, trace=trace)
     if what == _MACHINE:
         only_networks = {
             "--device": device,
@@ -79,19 +76,22 @@ def bench(
         measured = _measure_machine(quiet=quiet, isa=isa, threads=threads)
         if not quiet and json_path != Path("-"):
             _print_machine(measured)
-        _write(json_path, measured.to_dict())
+        if json_path is not None:
+            write_json(json_path, measured.to_dict())
         return
     if isa is not None:
         raise typer.BadParameter("--isa is for machine; FERKERN_ISA forces one for a network")
     if plot is not None:
         if device not in (None, "cpu"):
             raise typer.BadParameter("--plot draws the processor's roofline, not a device's")
-        _check_plot(plot)
+        check_plot(plot)
     done = _bench_network(what, device or "cpu", profile, batch, threads, precision, repeats, quiet=quiet)
     if not quiet and json_path != Path("-"):
         _print_network(done)
-    _write(json_path, done.to_dict())
-    _write(trace, {"traceEvents": done.ledger.to_chrome_trace()}, "--trace")
+    if json_path is not None:
+        write_json(json_path, done.to_dict())
+    if trace is not None:
+        write_json(trace, {"traceEvents": done.ledger.to_chrome_trace()}, "--trace")
     if plot is not None:
         _draw(plot, done)
 
@@ -158,15 +158,6 @@ def _bench_network(
         raise typer.BadParameter(str(error)) from error
 
 
-def _check_plot(target: Path) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        raise typer.BadParameter(f"--plot needs matplotlib: {pip_install('plot')}")
-    if target.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise typer.BadParameter(f"--plot {target}: must end in .png, .svg or .pdf")
-
-
 def _draw(target: Path, done: NetworkBench) -> None:
     from ferkern.bench.chart import draw_roofline
 
@@ -175,19 +166,6 @@ def _draw(target: Path, done: NetworkBench) -> None:
     except OSError as error:
         raise typer.BadParameter(f"--plot {target}: {error.strerror or error}") from error
     messages().print(f"roofline drawn: {target}", markup=False)
-
-
-def _write(target: Path | None, values: dict[str, Any], option: str = "--json") -> None:
-    if target is None:
-        return
-    text = json.dumps(values, indent=1)
-    if target == Path("-"):
-        typer.echo(text)
-        return
-    try:
-        target.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{option} {target}: {error.strerror}") from error
 
 
 def _table(*columns: str, words: int = 1) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import messages, results, track
+from ferkern.cli.output import check_folders, messages, results, track, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench.crossover import Step
@@ -49,8 +48,7 @@ def crossover(
     """
     from ferkern.bench.crossover_cases import CASES
 
-    if json_path is not None and not json_path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--json {json_path}: there is no folder {json_path.absolute().parent}")
+    check_folders(json=json_path)
     done = []
     for name in what or list(CASES):
         if not what and not CASES[name].on_device():
@@ -61,7 +59,7 @@ def crossover(
         if not quiet and json_path != Path("-"):
             _print(measured, times=times)
     if json_path is not None:
-        _write(json_path, done)
+        write_json(json_path, {"crossover": [one.to_dict() for one in done]})
 
 
 def _measure(name: str, device: str, threads: int | None, *, quick: bool, first: bool, quiet: bool) -> Crossover:
@@ -78,17 +76,6 @@ def _measure(name: str, device: str, threads: int | None, *, quick: bool, first:
             return measure(name, device=device, quick=quick, first=first, save=not quick, wrap=shown)
     except (ValueError, DeviceError) as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _write(target: Path, done: list[Crossover]) -> None:
-    text = json.dumps({"crossover": [one.to_dict() for one in done]}, indent=1)
-    if target == Path("-"):
-        typer.echo(text)
-        return
-    try:
-        target.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"--json {target}: {error.strerror}") from error
 
 
 def _print(measured: Crossover, *, times: bool) -> None:

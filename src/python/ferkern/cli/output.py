@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["INTERRUPTED", "describe", "guarded", "messages", "pip_install", "results", "track", "warn"]
+__all__ = [
+    "INTERRUPTED",
+    "check_folders",
+    "check_plot",
+    "describe",
+    "guarded",
+    "messages",
+    "pip_install",
+    "results",
+    "track",
+    "warn",
+    "write_json",
+]
 
 INTERRUPTED = 130  # 128 + SIGINT
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -53,6 +68,33 @@ def describe(error: BaseException, path: object) -> str:
 def pip_install(extra: str) -> str:
     """The line that brings an extra."""
     return f'pip install "ferkern[{extra}]"'
+
+
+def check_folders(**targets: Path | None) -> None:
+    """Refuses options (``json=...``) whose file would stand in a folder that is not there."""
+    for option, target in targets.items():
+        if target is not None and not target.absolute().parent.is_dir():
+            raise typer.BadParameter(f"--{option} {target}: there is no folder {target.absolute().parent}")
+
+
+def check_plot(target: Path) -> None:
+    """Refuses what matplotlib cannot draw to, before anything is measured."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise typer.BadParameter(f"--plot needs matplotlib: {pip_install('plot')}")
+    if target.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise typer.BadParameter(f"--plot {target}: must end in .png, .svg or .pdf")
+
+
+def write_json(target: Path, values: object, option: str = "--json") -> None:
+    """Writes the file that an option names; ``-`` is stdout."""
+    text = json.dumps(values, indent=1)
+    if target == Path("-"):
+        typer.echo(text)
+        return
+    try:
+        target.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{option} {target}: {error.strerror or error}") from error
 
 
 def track(items: Iterable[T], what: str, *, total: int | None, quiet: bool, unit: str | None = None) -> Iterator[T]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferkern.cli.output import messages, pip_install
+from ferkern.cli.output import check_folders, messages, pip_install
 
 __all__ = ["report"]
 
@@ -27,8 +27,7 @@ def report(
 
     from ferkern.report import report as make
 
-    if not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--output {output}: there is no folder {output.absolute().parent}")
+    check_folders(output=output)
     if importlib.util.find_spec("plotly") is None:
         raise typer.BadParameter(f"a report needs plotly: {pip_install('report')}")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import messages, pip_install, results, track, warn
+from ferkern.cli.output import check_folders, check_plot, messages, results, track, warn, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench.transfers import Case, Transfers
@@ -66,7 +65,7 @@ def transfers(
     if not quiet and json_path != Path("-"):
         _print(done)
     if json_path is not None:
-        _write(json_path, json.dumps(done.to_dict(), indent=1))
+        write_json(json_path, done.to_dict())
     if plot is not None:
         _draw(plot, done)
     if any(r.wrong_bytes for r in done.readings):
@@ -74,29 +73,11 @@ def transfers(
 
 
 def _check(folder: Path | None, json_path: Path | None, plot: Path | None) -> None:
-    import importlib.util
-
     if folder is not None and not folder.is_dir():
         raise typer.BadParameter(f"--folder {folder}: there is no such folder")
-    for option, target in (("--json", json_path), ("--plot", plot)):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise typer.BadParameter(f"{option} {target}: there is no folder {target.absolute().parent}")
-    if plot is None:
-        return
-    if importlib.util.find_spec("matplotlib") is None:
-        raise typer.BadParameter(f"--plot needs matplotlib: {pip_install('plot')}")
-    if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise typer.BadParameter(f"--plot {plot}: must end in .png, .svg or .pdf")
-
-
-def _write(target: Path, text: str) -> None:
-    if target == Path("-"):
-        typer.echo(text)
-        return
-    try:
-        target.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"--json {target}: {error.strerror or error}") from error
+    check_folders(json=json_path, plot=plot)
+    if plot is not None:
+        check_plot(plot)
 
 
 def _draw(target: Path, done: Transfers) -> None:

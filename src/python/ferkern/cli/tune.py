@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import messages, results, track
+from ferkern.cli.output import check_folders, messages, results, track, write_json
 
 if TYPE_CHECKING:
     from ferkern.opencl.tune import Layer, Tuned
@@ -43,8 +42,7 @@ def tune(
     from ferkern.opencl import DeviceError
     from ferkern.opencl import tune as tuning
 
-    if json_path is not None and not json_path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--json {json_path}: there is no folder {json_path.absolute().parent}")
+    check_folders(json=json_path)
     layers = _layers(networks or list(tuning.BUILT_IN), batch)
 
     def shown(every: list[Layer]) -> Iterable[Layer]:
@@ -59,11 +57,7 @@ def tune(
             _print(found)
         messages().print(f"kept in {cache.folder()}", markup=False)
     if json_path is not None:
-        text = json.dumps([_record(row) for row in found], indent=1)
-        if json_path == Path("-"):
-            typer.echo(text)
-        else:
-            json_path.write_text(text + "\n", encoding="utf-8")
+        write_json(json_path, [_record(row) for row in found])
 
 
 def _layers(names: list[str], batch: int) -> list[Layer]:
