@@ -1,4 +1,4 @@
-"""A convolution and the 2 x 2 maximum pooling after it are one step."""
+"""A convolution and the maximum pooling after it are one step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import oracle
 import winograd
 from conftest import rows_of
 from ferkern.config import config
+from ferkern.errors import ModelError
 from ferkern.models.builder import GraphBuilder
 
 ROWS = rows_of("conv2d")
@@ -82,13 +83,65 @@ def test_nan_comes_through(rng, kernel):
     assert np.isfinite(y[0, :, 2:, 2:]).all()
 
 
-def test_only_what_the_pool_alone_reads_and_only_two_by_two(rng):
+WINDOWS = [  # size, stride, padding (top, bottom, left, right)
+    ((3, 3), (2, 2), (1, 1, 1, 1)),
+    ((3, 3), (2, 2), (0, 0, 0, 0)),
+    ((3, 3), (3, 3), (0, 0, 0, 0)),  # an odd last row
+    ((2, 2), (1, 1), (0, 1, 0, 1)),
+    ((4, 2), (3, 1), (3, 1, 0, 1)),
+    ((8, 8), (5, 5), (7, 6, 5, 4)),
+    ((1, 3), (1, 2), (0, 0, 0, 0)),
+]
+
+
+def windowed(shape, filters, kernel, window, *, stride=1, groups=1):
+    g = GraphBuilder("windowed", shape)
+    made = g.conv2d("input", filters, kernel, stride=stride, groups=groups)
+    g.max_pool2d(g.activation(made, "tanh"), 1)
+    for name, values in zip(("size", "stride", "padding"), window, strict=True):
+        g.network.nodes[-1].attributes[name] = list(values)
+    g.network.classes = ()
+    return g.network
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.name == "direct"], ids=lambda r: r.isa)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_any_window_gives_the_bits_of_one_after_the_other(row, rng, window):
+    # Bands that are summed in several goes, in one, groups, several threads, fewer images than the plan is made for.
+    for shape, filters, kernel, stride, groups in (
+        ((3, 121, 300), 33, 5, 2, 1),
+        ((16, 23, 17), 24, 3, 1, 1),
+        ((32, 19, 12), 32, 1, 1, 2),
+    ):
+        net = windowed(shape, filters, kernel, window, stride=stride, groups=groups)
+        front, back = net.split("activation_1")
+        x = rng.standard_normal((3, *shape)).astype(np.float32)
+        with config(isa=row.isa):
+            apart = back.plan().run(front.plan(kernels={"conv2d_1": "direct"}).run(x))
+            for threads in (1, 2, 5):
+                session = net.plan(batch=2, threads=threads, kernels={"conv2d_1": "direct"})
+                assert steps(session) == ["conv2d"]
+                np.testing.assert_array_equal(session.run(x), apart)
+
+
+def test_a_wrong_pool_is_named(rng):
+    net = windowed((8, 4, 4), 16, 3, ((5, 5), (1, 1), (0, 0, 0, 0)))
+    with pytest.raises(ModelError, match=r"max_pool2d.*5"):
+        net.plan()
+
+
+def test_only_what_the_pool_alone_reads_and_only_what_the_kernel_can_take_along(rng):
     x = rng.standard_normal((1, 8, 12, 12)).astype(np.float32)
-    for size, stride in ((3, 2), (2, 1)):
-        g = GraphBuilder("other", (8, 12, 12))
-        g.max_pool2d(g.conv2d("input", 16, 3), size, stride=stride)
-        g.network.classes = ()
-        assert steps(g.network.plan()) == ["conv2d", "pool"]
+    # A window of nine rows, gaps between windows, averages; Winograd's tiles hold windows of 2 x 2 alone.
+    for size, stride, kind, kernel in (
+        (9, 1, "max", "direct"),
+        (2, 3, "max", "direct"),
+        (2, 2, "avg", "direct"),
+        (3, 2, "max", "winograd2"),
+    ):
+        net = windowed((8, 12, 12), 16, 3, ((size, size), (stride, stride), (0, 0, 0, 0)))
+        net.nodes[-1].op = f"{kind}_pool2d"
+        assert steps(net.plan(kernels={"conv2d_1": kernel})) == ["conv2d", "pool"]
     g = GraphBuilder("twice", (8, 12, 12))
     made = g.conv2d("input", 16, 3)
     g.concat(g.max_pool2d(made, 2), g.max_pool2d(g.activation(made), 2))

@@ -69,6 +69,15 @@ void lower_depthwise_separable(Planner& planner, const Node& node) {
     lower_conv2d(planner, second);
 }
 
+// What a pool gives that is taken along by the layer before it; complaints name the pool.
+pool::Shape pooled_shape(const Planner& planner, const Node& node) {
+    try {
+        return pool::infer(pool_params(planner, node, pool_max));
+    } catch (const ValueError& e) {
+        throw ModelError(message(node.label, ": ", e.what()));
+    }
+}
+
 void lower_conv2d(Planner& planner, const Node& node) {
     if (node.before) {
         lower_depthwise_separable(planner, node);
@@ -92,16 +101,20 @@ void lower_conv2d(Planner& planner, const Node& node) {
     const Blocks blocks{layer->planar() ? 1 : block, block};
     Cost cost = conv2d::cost(one_image(shape));
     cost.work = layer->work_of_image();
-    const Node* pool = planner.pool_after(node);
-    if (pool != nullptr && layer->pool_pairs()) {
-        planner.fused(*pool);
-        Node both = node;
-        both.output = pool->output;
-        cost.bytes_written /= 4;
-        add_convolution(planner, both, "conv2d", layer, blocks, {shape.oc, shape.oh / 2, shape.ow / 2}, cost);
-        return;
+    const Dims dims{shape.oc, shape.oh, shape.ow};
+    if (const Node* after = planner.pool_after(node)) {
+        planner.set_dims(node.output, dims);
+        const pool::Shape pool = pooled_shape(planner, *after);
+        if (layer->pool(pool)) {
+            planner.fused(*after);
+            Node both = node;
+            both.output = after->output;
+            cost.bytes_written = pool::cost(one_image(pool)).bytes_written;
+            add_convolution(planner, both, "conv2d", layer, blocks, {pool.c, pool.oh, pool.ow}, cost);
+            return;
+        }
     }
-    add_convolution(planner, node, "conv2d", layer, blocks, {shape.oc, shape.oh, shape.ow}, cost);
+    add_convolution(planner, node, "conv2d", layer, blocks, dims, cost);
 }
 
 template <PoolKind KIND> void lower_pool(Planner& planner, const Node& node) {

@@ -104,13 +104,7 @@ const Node* Planner::sole_reader(int value) const {
 
 const Node* Planner::pool_after(const Node& node) const {
     const Node* first = sole_reader(node.output);
-    if (node.residual >= 0 || first == nullptr || first->op != "max_pool2d") {
-        return nullptr;
-    }
-    const std::vector<std::int64_t> two{2, 2};
-    const bool pairs = first->integers("size", 2) == two && first->integers("stride", 2, 1) == two &&
-                       first->integers("padding", 4, 0) == std::vector<std::int64_t>(4, 0);
-    return pairs ? first : nullptr;
+    return node.residual < 0 && first != nullptr && first->op == "max_pool2d" ? first : nullptr;
 }
 
 std::int64_t Planner::joined_channels(int value) const {

@@ -105,8 +105,8 @@ class Planner : public Values {
     void set_order(int value, const Order& order) { orders_[value] = order; }
     Order order_of(int value) const { return orders_.contains(value) ? orders_.at(value) : Order{}; }
 
-    // The 2 x 2 maximum pooling with stride 2 that alone reads what a node makes; null where there is none. `fused` says that
-    // the node's own step makes the pool's value.
+    // The maximum pooling that alone reads what a node makes; null where there is none, or where the node adds a residual.
+    // `fused` says that the node's own step makes the pool's value.
     const Node* pool_after(const Node& node) const;
     void fused(const Node& pool) { fused_.insert(pool.output); }
     bool is_fused(const Node& node) const { return fused_.contains(node.output); }

@@ -1,7 +1,6 @@
 #include "ops/conv2d/conv2d.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/conv2d/device.hpp"
 #include "ops/dims.hpp"
@@ -67,18 +66,10 @@ double work(const KernelRow& row, const Shape& s, PlanFor use) {
 
 // Padded rows of one band stay well inside a second-level cache of 512 KiB.
 constexpr std::int64_t band_bytes = 192 * 1024;
-// Blocks of filters that a kernel takes at once, at most.
-constexpr int most_blocks = 4;
+// The ring of sums that are pooled stays in the second-level cache beside them.
+constexpr std::int64_t most_ring_bytes = 256 * 1024;
 // Bytes of weights that several bands of a thread should not pass through its second-level cache.
 constexpr std::int64_t many_weights = 256 * 1024;
-// Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
-constexpr std::int64_t flat_pixels = 84;
-
-// Filters of a group in its last block.
-int filters_of_last(const Shape& s, int block) {
-    const int oc = s.oc / s.groups;
-    return oc - (ceil_div(oc, block) - 1) * block;
-}
 
 } // namespace
 
@@ -177,12 +168,17 @@ void Plan::pack(const float* w, const float* bias) {
     }
 }
 
-bool Plan::pool_pairs() {
-    if (row_->block == 1 || shape_.oh < 2 || shape_.ow < 2) {
+bool Plan::pool(const pool::Shape& pool) {
+    const pool::Shape& p = pool;
+    const bool pairs = p.kh == 2 && p.kw == 2 && p.stride_h == 2 && p.stride_w == 2 && p.oh == p.ih / 2 && p.ow == p.iw / 2;
+    const std::int64_t ring = round_up(shape_.oc / shape_.groups, row_->block) * p.kh * p.iw;
+    const bool rows = p.stride_h <= p.kh && p.kh <= most_pooled_rows && ring * 4 <= most_ring_bytes;
+    if (row_->block == 1 || p.kind != pool_max || !(winograd_ ? pairs : rows)) {
         return false;
     }
-    pooled_ = true;
+    pool_ = pool;
     if (!winograd_) {
+        ring_floats_ = ring;
         divide_work();
     }
     return true;
@@ -194,184 +190,27 @@ void Plan::divide_work() {
     const std::int64_t width = std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1;
     const std::int64_t height = std::int64_t(s.oh - 1) * s.stride_h + reach_h;
     padded_ = s.pad_top > 0 || s.pad_left > 0 || height > s.ih || width > s.iw;
-    flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw && !pooled_;
-    const int step = pooled_ ? 2 : 1; // rows of sums for a row of y
+    flat_ = !padded_ && s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.oh == s.ih && s.ow == s.iw && !pool_;
     const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
     // As many units for every thread, one pixel more at most.
-    flat_pixels_ = ceil_div(pixels, round_up(ceil_div(pixels, flat_pixels), s.n < threads_ ? threads_ : 1));
-    const std::int64_t units = flat_ ? ceil_div(pixels, flat_pixels_) : s.oh / step;
-    // Each band reads all weights: where they are many, a thread gets one band.
-    const int pieces = weights_.size() * 4 > many_weights ? 1 : pieces_per_thread;
+    flat_pixels_ = ceil_div(pixels, round_up(ceil_div(pixels, most_flat_pixels), s.n < threads_ ? threads_ : 1));
+    const std::int64_t units = flat_ ? ceil_div(pixels, flat_pixels_) : y_height();
+    // Each band reads all weights: where they are many, a thread gets one band. So it does where windows of the pool that share
+    // rows would have them summed twice.
+    const bool many = weights_.size() * 4 > many_weights || (pool_ && pool_->kh > pool_->stride_h);
+    const int pieces = many ? 1 : pieces_per_thread;
     const std::int64_t wanted = threads_ > 1 ? ceil_div(std::int64_t(threads_) * pieces, s.n) : 1;
     std::int64_t rows_per_band = std::max<std::int64_t>(1, ceil_div(units, std::max<std::int64_t>(1, wanted)));
     if (!flat_) {
         const std::int64_t channels = planar_x_ ? s.ic / s.groups : round_up(s.ic / s.groups, row_->block);
         const std::int64_t row_bytes = width * channels * 4;
         const std::int64_t fitting = (band_bytes / std::max<std::int64_t>(1, row_bytes) - reach_h) / s.stride_h + 1;
-        rows_per_band = std::clamp<std::int64_t>(fitting / step, 1, rows_per_band);
-        padded_floats_ = padded_ ? round_up(((rows_per_band * step - 1) * s.stride_h + reach_h) * row_bytes / 4, 16) : 0;
-        const std::int64_t rows_of_blocks = pooled_ ? 2 * std::int64_t(s.ow) * most_blocks * row_->block : 0;
-        booking_.book(4 * (padded_floats_ + rows_of_blocks));
+        rows_at_once_ = static_cast<int>(std::clamp<std::int64_t>(fitting, 1, pool_ ? s.oh : rows_per_band));
+        rows_per_band = pool_ ? rows_per_band : rows_at_once_;
+        padded_floats_ = padded_ ? round_up((std::int64_t(rows_at_once_ - 1) * s.stride_h + reach_h) * row_bytes / 4, 16) : 0;
+        booking_.book(4 * (padded_floats_ + ring_floats_));
     }
     bands_ = static_cast<int>(ceil_div(units, rows_per_band));
-}
-
-void Plan::run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const {
-    if (winograd_) {
-        winograd_->run(x, y, residual, images, {.channels = y_channels_, .pooled = pooled_}, scratch);
-        return;
-    }
-    const Shape& s = shape_;
-    const std::int64_t x_channels = planar_x_ ? s.ic : round_up(s.ic, row_->block);
-    const std::int64_t x_image = x_channels * s.ih * s.iw;
-    const std::int64_t r_image = round_up(s.oc, row_->block) * s.oh * s.ow;
-    const int step = pooled_ ? 2 : 1;
-    const std::int64_t y_image = round_up(y_channels_, row_->block) * (s.oh / step) * (s.ow / step);
-    const int units = flat_ ? static_cast<int>(ceil_div(std::int64_t(s.oh) * s.ow, flat_pixels_)) : s.oh / step;
-    parallel_bands(images, units, bands_, threads_, [&](std::int64_t image, int begin, int end, int slot) {
-        const float* r = residual != nullptr ? residual + image * r_image : nullptr;
-        if (flat_) {
-            run_flat(x + image * x_image, y + image * y_image, r, begin, end);
-        } else {
-            run_band(x + image * x_image, y + image * y_image, r, begin, end, scratch.slot<float>(slot));
-        }
-    });
-}
-
-void Plan::copy_padded(const float* x, int group, int first_row, int rows, float* to) const {
-    const Shape& s = shape_;
-    const std::int64_t pixel = planar_x_ ? 1 : row_->block;
-    const std::int64_t planes = planar_x_ ? s.ic / s.groups : ceil_div(s.ic / s.groups, row_->block);
-    const std::int64_t width = std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1;
-    const std::int64_t left = std::min<std::int64_t>(s.pad_left, width);
-    const std::int64_t inside = std::clamp<std::int64_t>(s.iw, 0, width - left);
-    x += group * planes * s.ih * s.iw * pixel;
-    for (std::int64_t plane = 0; plane < planes; ++plane) {
-        for (int r = first_row; r < first_row + rows; ++r, to += width * pixel) {
-            if (r < 0 || r >= s.ih) {
-                std::memset(to, 0, static_cast<std::size_t>(width * pixel) * sizeof(float));
-                continue;
-            }
-            std::memset(to, 0, static_cast<std::size_t>(left * pixel) * sizeof(float));
-            std::memcpy(to + left * pixel, x + (plane * s.ih + r) * s.iw * pixel,
-                        static_cast<std::size_t>(inside * pixel) * sizeof(float));
-            std::memset(to + (left + inside) * pixel, 0,
-                        static_cast<std::size_t>((width - left - inside) * pixel) * sizeof(float));
-        }
-    }
-}
-
-void Plan::run_band(const float* x, float* y, const float* residual, int begin, int end, float* scratch) const {
-    const Shape& s = shape_;
-    const int block = row_->block;
-    const std::int64_t pixel = planar_x_ ? 1 : block;
-    const int ic = s.ic / s.groups;
-    const int oc_blocks = static_cast<int>(ceil_div(s.oc / s.groups, block));
-    const int step = pooled_ ? 2 : 1;
-    const int rows = (end - begin) * step;
-    const int in_rows = (rows - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
-    const int first_row = begin * step * s.stride_h - s.pad_top;
-    const std::int64_t width = padded_ ? std::int64_t(s.ow - 1) * s.stride_w + std::int64_t(s.kw - 1) * s.dilation_w + 1 : s.iw;
-    const std::int64_t height = padded_ ? in_rows : s.ih;
-    const std::int64_t w_group = std::int64_t(oc_blocks) * block * ic * s.kh * s.kw;
-    const std::int64_t row_of_y = std::int64_t(s.ow / step) * block;
-    const std::int64_t y_block = s.oh / step * row_of_y;
-    const std::int64_t row_of_sums = std::int64_t(s.ow) * block;
-    for (int group = 0; group < s.groups; ++group) {
-        const std::int64_t planes = planar_x_ ? ic : ceil_div(ic, block);
-        const float* from = x + (group * planes * s.ih + first_row) * s.iw * pixel;
-        if (padded_) {
-            copy_padded(x, group, first_row, in_rows, scratch);
-            from = scratch;
-        }
-        const std::int64_t y_at = group * oc_blocks * y_block + begin * row_of_y;
-        row_->function.direct(Conv2dLeaf{.x = from,
-                                         .w = weights_.data() + group * w_group,
-                                         .bias = bias_.data() + std::int64_t(group) * oc_blocks * block,
-                                         .residual = residual != nullptr ? residual + y_at : nullptr,
-                                         .y = pooled_ ? scratch + padded_floats_ : y + y_at,
-                                         .pooled = pooled_ ? y + y_at : nullptr,
-                                         .x_row = width * pixel,
-                                         .x_block = width * height * (planar_x_ ? block : pixel),
-                                         .channel_step = planar_x_ ? width * height : 1,
-                                         .pixel_step = pixel,
-                                         .y_row = row_of_sums,
-                                         .y_block = pooled_ ? 2 * row_of_sums : y_block,
-                                         .pooled_row = row_of_y,
-                                         .pooled_block = y_block,
-                                         .rows = rows,
-                                         .ow = s.ow,
-                                         .ic = ic,
-                                         .oc_blocks = oc_blocks,
-                                         .oc_last = filters_of_last(s, block),
-                                         .kh = s.kh,
-                                         .kw = s.kw,
-                                         .stride_h = s.stride_h,
-                                         .stride_w = s.stride_w,
-                                         .dilation_h = s.dilation_h,
-                                         .dilation_w = s.dilation_w,
-                                         .activation = s.activation,
-                                         .alpha = s.alpha});
-    }
-}
-
-void Plan::run_flat(const float* x, float* y, const float* residual, int begin, int end) const {
-    const Shape& s = shape_;
-    const std::int64_t block = row_->block;
-    const std::int64_t pixel = planar_x_ ? 1 : block;
-    const std::int64_t pixels = std::int64_t(s.oh) * s.ow;
-    const std::int64_t oc_blocks = ceil_div(s.oc / s.groups, block);
-    const std::int64_t planes = planar_x_ ? s.ic / s.groups : ceil_div(s.ic / s.groups, block);
-    const std::int64_t first = begin * flat_pixels_;
-    const std::int64_t count = std::min(end * flat_pixels_, pixels) - first;
-    for (int group = 0; group < s.groups; ++group) {
-        const std::int64_t y_at = (group * oc_blocks * pixels + first) * block;
-        run_group(group, x + (group * planes * pixels + first) * pixel, pixels * (planar_x_ ? block : pixel), y + y_at,
-                  residual != nullptr ? residual + y_at : nullptr, pixels * block, count);
-    }
-}
-
-void Plan::run_pixels(const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
-                      std::int64_t pixels) const {
-    run_group(0, x, x_block, y, residual, y_block, pixels);
-}
-
-void Plan::run_group(int group, const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
-                     std::int64_t pixels) const {
-    const Shape& s = shape_;
-    const std::int64_t block = row_->block;
-    const std::int64_t pixel = planar_x_ ? 1 : block;
-    const int ic = s.ic / s.groups;
-    const std::int64_t oc_blocks = ceil_div(s.oc / s.groups, block);
-    for (std::int64_t first = 0; first < pixels; first += flat_pixels) {
-        row_->function.direct(Conv2dLeaf{.x = x + first * pixel,
-                                         .w = weights_.data() + group * oc_blocks * block * ic,
-                                         .bias = bias_.data() + group * oc_blocks * block,
-                                         .residual = residual != nullptr ? residual + first * block : nullptr,
-                                         .y = y + first * block,
-                                         .pooled = nullptr,
-                                         .x_row = 0,
-                                         .x_block = x_block,
-                                         .channel_step = planar_x_ ? x_block / block : 1,
-                                         .pixel_step = pixel,
-                                         .y_row = 0,
-                                         .y_block = y_block,
-                                         .pooled_row = 0,
-                                         .pooled_block = 0,
-                                         .rows = 1,
-                                         .ow = static_cast<int>(std::min(flat_pixels, pixels - first)),
-                                         .ic = ic,
-                                         .oc_blocks = static_cast<int>(oc_blocks),
-                                         .oc_last = filters_of_last(s, static_cast<int>(block)),
-                                         .kh = 1,
-                                         .kw = 1,
-                                         .stride_h = 1,
-                                         .stride_w = 1,
-                                         .dilation_h = 1,
-                                         .dilation_w = 1,
-                                         .activation = s.activation,
-                                         .alpha = s.alpha});
-    }
 }
 
 } // namespace conv2d

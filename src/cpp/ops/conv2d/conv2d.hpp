@@ -16,6 +16,7 @@
 #include "ops/conv2d/leaf.hpp"
 #include "ops/conv2d/winograd.hpp"
 #include "ops/op.hpp"
+#include "ops/pool/pool.hpp"
 #include "ops/window.hpp"
 
 namespace fk::conv2d {
@@ -56,9 +57,9 @@ class Plan {
     double work_of_image() const { return winograd_ ? winograd_->work_of_image() : 0; }
     // y is a part of a tensor of that many channels: its images lie so far apart. (A residual does not.)
     void place_in(std::int64_t channels) { y_channels_ = channels; }
-    // y takes the maxima of 2 x 2 outputs side by side, an odd last row or column left out; there is then no residual. False
-    // where the kernel does not do it.
-    bool pool_pairs();
+    // y takes the maxima that `pool` (of this convolution's outputs) gives; there is then no residual. False where the kernel
+    // does not do it.
+    bool pool(const pool::Shape& pool);
 
     // x, y (and residual, like y; may be null) hold `images` <= shape.n images in the plan's layout. Allocates nothing.
     void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;
@@ -70,9 +71,17 @@ class Plan {
                     std::int64_t pixels) const;
 
   private:
+    // Pixels of a flat band: a multiple of every tile width in use (2, 3, 4, 6, 7, 12, 14).
+    static constexpr std::int64_t most_flat_pixels = 84;
+
+    int filters_of_last() const; // filters of a group in its last block
+    int y_height() const { return pool_ ? pool_->oh : shape_.oh; }
+    int y_width() const { return pool_ ? pool_->ow : shape_.ow; }
     void pack(const float* w, const float* bias);
     void divide_work();
     void run_band(const float* x, float* y, const float* residual, int begin, int end, float* scratch) const;
+    void run_pooled(const float* x, float* y, int begin, int end, float* scratch) const;
+    Conv2dLeaf rows_of_group(const float* x, int group, int first, int rows, float* scratch) const;
     void run_flat(const float* x, float* y, const float* residual, int begin, int end) const;
     void run_group(int group, const float* x, std::int64_t x_block, float* y, const float* residual, std::int64_t y_block,
                    std::int64_t pixels) const;
@@ -85,8 +94,10 @@ class Plan {
     bool flat_ = false;   // 1 x 1, stride 1: the image is one long row
     bool padded_ = false; // rows are copied into scratch with their zeros
     std::int64_t y_channels_ = 0;
-    bool pooled_ = false;
-    std::int64_t padded_floats_ = 0; // scratch of a band's padded rows; the rows that are pooled stand behind them
+    std::optional<pool::Shape> pool_;
+    std::int64_t padded_floats_ = 0; // scratch of padded rows; the ring of sums that are pooled stands behind them
+    std::int64_t ring_floats_ = 0;   // of a group
+    int rows_at_once_ = 1;           // of sums, whose padded rows fit
     std::int64_t flat_pixels_ = 0;   // of a unit of a flat image
     int bands_ = 1;                  // pieces that an image's rows (or pixels) are cut into
     Tensor<float> weights_;

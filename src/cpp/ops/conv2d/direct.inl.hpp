@@ -11,6 +11,7 @@
 
 #include "ops/conv2d/leaf.hpp"
 #include "ops/epilogue.inl.hpp"
+#include "ops/pool_row.inl.hpp"
 
 namespace fk::FK_ISA {
 namespace {
@@ -156,18 +157,47 @@ template <int OCB, int STEP, bool HALF, int... OW> struct Tiles {
 template <int OCB, int STEP, bool HALF, int N, int... OW> struct UpTo : UpTo<OCB, STEP, HALF, N - 1, N, OW...> {};
 template <int OCB, int STEP, bool HALF, int... OW> struct UpTo<OCB, STEP, HALF, 0, OW...> : Tiles<OCB, STEP, HALF, OW...> {};
 
-// Maxima of 2 x 2 outputs of the two rows that stand in y, the odd column left out.
-void pool_rows(const Conv2dLeaf& a, int oc_block, int blocks, int row) {
-    for (int i = 0; i < blocks; ++i) {
-        const float* upper = a.y + i * a.y_block;
-        const float* lower = upper + a.y_row;
-        float* to = a.pooled + (oc_block + i) * a.pooled_block + row * a.pooled_row;
-        for (int j = 0; j < a.ow / 2; ++j, upper += 2 * VL, lower += 2 * VL) {
-            const vf above = max_or_nan(load(upper), load(upper + VL));
-            store(to + j * VL, max_or_nan(above, max_or_nan(load(lower), load(lower + VL))));
+// The last row of sums in the windows of row p of the maxima.
+FK_INLINE int last_row(const PoolWindow& w, int p) {
+    const int last = p * w.stride_h - w.pad_top + w.kh;
+    return (last < w.ih ? last : w.ih) - 1;
+}
+
+// Row p of the maxima; its windows end with row `row` of the sums, which stands in the ring's slot `slot`.
+__attribute__((noinline)) void pool_windows(const Conv2dLeaf& a, int oc_block, int blocks, int row, int slot, int p) {
+    const PoolWindow& w = a.pool;
+    const int top = p * w.stride_h - w.pad_top;
+    const int height = row + 1 - (top < 0 ? 0 : top);
+    const float* rows[most_pooled_rows];
+    for (int block = oc_block; block < oc_block + blocks; ++block) {
+        for (int r = height - 1, at = slot; r >= 0; --r, at = at == 0 ? w.kh - 1 : at - 1) {
+            rows[r] = a.y + block * a.y_block + at * a.y_row;
         }
+        pool_row<pool_max>(
+            w, [&rows](int64_t r) { return rows[r]; }, height, 0.0F,
+            a.pooled + block * a.pooled_block + (p - a.pool_begin) * a.pooled_row);
     }
 }
+
+// Where a band of sums that are pooled stands: the ring's slot of the row, and the next row of maxima.
+struct Ring {
+    explicit Ring(const Conv2dLeaf& leaf) : a(leaf), slot(leaf.first % leaf.pool.kh), next(leaf.pool_begin) {
+        while (next < a.pool_end && last_row(a.pool, next) < a.first) {
+            ++next;
+        }
+    }
+    // A row of sums of some blocks is done.
+    void take(int oc_block, int blocks, int row) {
+        for (; next < a.pool_end && last_row(a.pool, next) == row; ++next) {
+            pool_windows(a, oc_block, blocks, row, slot, next);
+        }
+        slot = slot + 1 == a.pool.kh ? 0 : slot + 1;
+    }
+
+    const Conv2dLeaf& a;
+    int slot;
+    int next;
+};
 
 template <int OCB, int STEP, int WIDEST, bool HALF = false> void band(const Conv2dLeaf& a, int oc_block) {
     const int64_t w_block = static_cast<int64_t>(a.ic) * a.kh * a.kw * VL;
@@ -176,19 +206,27 @@ template <int OCB, int STEP, int WIDEST, bool HALF = false> void band(const Conv
     const int tiles = (a.ow + WIDEST - 1) / WIDEST;
     const int narrow = a.ow / tiles;
     const int wide_tiles = a.ow - narrow * tiles; // this many are one pixel wider
-    for (int row = 0; row < a.rows; ++row) {
+    const auto sum_row = [&](int row, float* y, const float* residual) {
         const float* x = a.x + row * a.stride_h * a.x_row;
-        int64_t y = a.pooled != nullptr ? (row & 1) * a.y_row : oc_block * a.y_block + row * a.y_row;
         for (int t = 0; t < tiles; ++t) {
             const int width = narrow + (t < wide_tiles ? 1 : 0);
-            UpTo<OCB, STEP, HALF, WIDEST>::of[width - 1](a, x, w, bias, a.residual != nullptr ? a.residual + y : nullptr,
-                                                         a.y + y);
+            UpTo<OCB, STEP, HALF, WIDEST>::of[width - 1](a, x, w, bias, residual, y);
             x += width * pixel_distance<STEP>(a);
             y += width * VL;
+            residual = residual != nullptr ? residual + width * VL : nullptr;
         }
-        if (a.pooled != nullptr && (row & 1) == 1) {
-            pool_rows(a, oc_block, OCB, row / 2);
+    };
+    if (a.pooled != nullptr) {
+        Ring ring(a);
+        for (int row = 0; row < a.rows; ++row) {
+            sum_row(row, a.y + oc_block * a.y_block + ring.slot * a.y_row, nullptr);
+            ring.take(oc_block, OCB, a.first + row);
         }
+        return;
+    }
+    for (int row = 0; row < a.rows; ++row) {
+        const int64_t y = oc_block * a.y_block + row * a.y_row;
+        sum_row(row, a.y + y, a.residual != nullptr ? a.residual + y : nullptr);
     }
 }
 

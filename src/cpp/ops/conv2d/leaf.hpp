@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "fk_shapes.h"
+#include "ops/pool_window_leaf.hpp"
 
 namespace fk {
 
@@ -13,23 +14,30 @@ namespace fk {
 // Weights: [oc / 2B][ic / B][kh][kw][channels in the block][2][B], the last channel block shortened to what is left; an odd
 // last block of filters stands alone, without the [2]. So the weights of a pair of blocks are one stream. (Block 1, the
 // reference: [oc][ic][kh][kw].)
+// Sums that are pooled stand in a ring of pool.kh rows for each block of filters, row r of the image in slot r % pool.kh: the
+// next band finds there what its first windows share with the band before.
 struct Conv2dLeaf {
     const float* x;
     const float* w;
     const float* bias;     // [oc / B][B], never null
     const float* residual; // like y, added before the activation; may be null
     float* y;
-    float* pooled; // null, or where the maxima of 2 x 2 outputs go; y is then room for two rows of a pair of blocks
+    float* pooled; // null, or where the maxima of the outputs go that complete the windows of `pool`; y is then a ring
     int64_t x_row, x_block, channel_step, pixel_step;
     int64_t y_row, y_block; // y's pixel step is B
     int64_t pooled_row, pooled_block;
-    int rows, ow;
+    PoolWindow pool;
+    int pool_begin, pool_end; // rows of maxima that are wanted; pooled points at the first
+    int first, rows, ow;      // first: of these rows in the image of sums, where they are pooled
     int ic, oc_blocks;
     int oc_last; // filters in the last block
     int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
     int activation;
     float alpha;
 };
+
+// The most rows that a pooling window may have that is taken along.
+[[maybe_unused]] static constexpr int most_pooled_rows = 8;
 
 // What a Winograd kernel is given: a run of tiles of m x m outputs, counted through all images row by row. Weights are
 // transformed: [point][oc / 2B][ic][2][B] (as above) with side^2 points, side = m + window - 1; the input is blocked and not

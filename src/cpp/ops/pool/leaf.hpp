@@ -3,16 +3,15 @@
 
 #include <stdint.h>
 
-namespace fk {
+#include "ops/pool_window_leaf.hpp"
 
-enum PoolKind { pool_max, pool_average, pool_l2 };
+namespace fk {
 
 struct PoolLeaf {
     const float* x;
     float* y;
     int begin, end; // output rows
-    int ih, iw, ow;
-    int kh, kw, stride_h, stride_w, pad_top, pad_left;
+    PoolWindow window;
     int kind;
     int count_include_pad;
 };

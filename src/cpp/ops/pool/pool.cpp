@@ -62,6 +62,23 @@ Cost cost(const Shape& s) {
             .bytes_written = 4 * outputs};
 }
 
+PoolWindow window_of(const Shape& s) {
+    const int inner = static_cast<int>(std::min<std::int64_t>(s.ow, ceil_div(s.pad_left, s.stride_w)));
+    const std::int64_t room = std::int64_t(s.iw) + s.pad_left - s.kw;
+    const std::int64_t outer = room < 0 ? 0 : std::min<std::int64_t>(s.ow, room / s.stride_w + 1);
+    return {.ih = s.ih,
+            .iw = s.iw,
+            .ow = s.ow,
+            .kh = s.kh,
+            .kw = s.kw,
+            .stride_h = s.stride_h,
+            .stride_w = s.stride_w,
+            .pad_top = s.pad_top,
+            .pad_left = s.pad_left,
+            .inner = inner,
+            .outer = std::max(inner, static_cast<int>(outer))};
+}
+
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target) {
     return choose_device_row("pool", device_rows, shape, target);
 }
@@ -81,15 +98,7 @@ void Plan::run(const float* x, float* y, int images, Scratch& /*scratch*/) const
                                 .y = y + plane * y_plane,
                                 .begin = begin,
                                 .end = end,
-                                .ih = s.ih,
-                                .iw = s.iw,
-                                .ow = s.ow,
-                                .kh = s.kh,
-                                .kw = s.kw,
-                                .stride_h = s.stride_h,
-                                .stride_w = s.stride_w,
-                                .pad_top = s.pad_top,
-                                .pad_left = s.pad_left,
+                                .window = window_of(s),
                                 .kind = s.kind,
                                 .count_include_pad = s.count_include_pad});
     });

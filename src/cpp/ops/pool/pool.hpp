@@ -26,6 +26,7 @@ struct Params {
 // The only judge of shapes. Throws ValueError with the numbers.
 Shape infer(const Params& params);
 Cost cost(const Shape& shape);
+PoolWindow window_of(const Shape& shape); // as kernels take it
 // The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 

@@ -11,18 +11,19 @@ namespace fk::scalar {
 void pool_reference(const PoolLeaf& a);
 
 void pool_reference(const PoolLeaf& a) {
+    const PoolWindow& w = a.window;
     for (int i = a.begin; i < a.end; ++i) {
-        for (int j = 0; j < a.ow; ++j) {
+        for (int j = 0; j < w.ow; ++j) {
             float value = a.kind == pool_max ? -std::numeric_limits<float>::infinity() : 0.0F;
             std::int64_t count = 0;
-            for (int p = 0; p < a.kh; ++p) {
-                for (int q = 0; q < a.kw; ++q) {
-                    const std::int64_t row = std::int64_t(i) * a.stride_h - a.pad_top + p;
-                    const std::int64_t column = std::int64_t(j) * a.stride_w - a.pad_left + q;
-                    if (row < 0 || row >= a.ih || column < 0 || column >= a.iw) {
+            for (int p = 0; p < w.kh; ++p) {
+                for (int q = 0; q < w.kw; ++q) {
+                    const std::int64_t row = std::int64_t(i) * w.stride_h - w.pad_top + p;
+                    const std::int64_t column = std::int64_t(j) * w.stride_w - w.pad_left + q;
+                    if (row < 0 || row >= w.ih || column < 0 || column >= w.iw) {
                         continue;
                     }
-                    const float x = a.x[row * a.iw + column];
+                    const float x = a.x[row * w.iw + column];
                     ++count;
                     if (a.kind == pool_max) {
                         value = x > value || std::isnan(x) ? x : value;
@@ -32,9 +33,9 @@ void pool_reference(const PoolLeaf& a) {
                 }
             }
             if (a.kind == pool_average) {
-                value /= static_cast<float>(a.count_include_pad != 0 ? std::int64_t(a.kh) * a.kw : count);
+                value /= static_cast<float>(a.count_include_pad != 0 ? std::int64_t(w.kh) * w.kw : count);
             }
-            a.y[std::int64_t(i) * a.ow + j] = a.kind == pool_l2 ? std::sqrt(value) : value;
+            a.y[std::int64_t(i) * w.ow + j] = a.kind == pool_l2 ? std::sqrt(value) : value;
         }
     }
 }
