@@ -202,3 +202,31 @@ with config(threads=1000):
         )  # shadow memory needs terabytes of addresses
     run = python(code, OPENBLAS_NUM_THREADS="1")
     assert run.returncode == 0, run.stderr
+
+
+def test_workers_that_share_the_callers_processor_move_off_and_keep_their_choice_of_processors():
+    # All threads are put on one processor, then given back the others: the scheduler of an idle machine moves them, that of
+    # a busy one does not; a worker does it itself, and may still run wherever it might before.
+    done = python(
+        """
+import os, time
+from pathlib import Path
+import numpy as np
+from ferkern import nn
+from ferkern.config import config
+allowed = os.sched_getaffinity(0)
+os.sched_setaffinity(0, {min(allowed)})
+x = np.ones((1, 32, 64, 64), np.float32)
+w = np.ones((32, 32, 3, 3), np.float32)
+with config(threads=3):
+    y = nn.conv2d(x, w, padding=1)
+    tasks = [int(t) for t in os.listdir("/proc/self/task")]
+    for task in tasks:
+        os.sched_setaffinity(task, allowed)
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        assert np.array_equal(nn.conv2d(x, w, padding=1), y)
+print(all(os.sched_getaffinity(t) == allowed for t in tasks), len(tasks) > 2)
+"""
+    )
+    assert done.stdout == "True True\n", done.stderr

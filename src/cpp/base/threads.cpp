@@ -57,11 +57,35 @@ template <class Ready, class Patience> bool spin(Ready&& ready, Patience&& patie
     }
 }
 
+// A thread that is woken where other processes keep every processor busy may come to the one that its waker runs on, and the
+// scheduler leaves both there: they share what one of them had. It moves to another that it may use, where there is one.
+class Mover {
+  public:
+    void leave(int processor) {
+        const auto now = std::chrono::steady_clock::now();
+        cpu_set_t allowed;
+        if (now - last_ < at_least || sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+            return;
+        }
+        last_ = now;
+        cpu_set_t others = allowed;
+        CPU_CLR(processor, &others);
+        if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+            sched_setaffinity(0, sizeof allowed, &allowed);
+        }
+    }
+
+  private:
+    static constexpr std::chrono::milliseconds at_least{1}; // from one move to the next
+    std::chrono::steady_clock::time_point last_{};
+};
+
 struct Job {
     ThreadPool::Body body;
     void* context;
     int chunks;
     int threads;
+    int processor = sched_getcpu(); // of the caller
     std::atomic<int> next{0};
     std::atomic<int> joined{1}; // slots handed out; the caller holds slot 0
     std::atomic<int> inside{0}; // workers that have not left yet
@@ -130,11 +154,15 @@ struct ThreadPool::State {
     }
 
     void worker() {
+        Mover mover;
         std::unique_lock lock(mutex);
         for (;;) {
             int slot = 0;
             if (Job* job = join(slot)) {
                 lock.unlock();
+                if (job->processor == sched_getcpu()) {
+                    mover.leave(job->processor);
+                }
                 job->work(slot);
                 lock.lock();
                 job->inside.fetch_sub(1);
