@@ -205,8 +205,8 @@ with config(threads=1000):
 
 
 def test_workers_that_share_the_callers_processor_move_off_and_keep_their_choice_of_processors():
-    # All threads are put on one processor, then given back the others: the scheduler of an idle machine moves them, that of
-    # a busy one does not; a worker does it itself, and may still run wherever it might before.
+    # All threads are put on one processor, then given back the others. The scheduler of a busy machine leaves them
+    # there; a worker moves by itself, and may still run wherever it might before.
     done = python(
         """
 import os, time
