@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ferkern.bench.transfers import FULL, SHORT, Transfers, cases_of, conclude, run_cases
+from ferkern.bench.transfers_fit import Interval
 from ferkern.bench.transfers_limits import FLAGS, Limits, RatedLink, flagged, map_flag, rated_link
 from ferkern.bench.transfers_measure import Effort, Reading, Way, measure
-from ferkern.bench.transfers_words import parse_size, size_words
+from ferkern.bench.transfers_words import microseconds, parse_size, rate_words, size_words
 from ferkern.opencl import DeviceInfo
 from simulated_link import SimulatedLink
 
@@ -241,3 +242,16 @@ def test_sizes_as_words(text, size):
 def test_what_is_no_size(text):
     with pytest.raises(ValueError, match="is not a size such as"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1.234e-6, "1.23"), (99.96e-6, "100"), (999.4e-6, "999"), (999.7e-6, "1,000"), (0.25, "250,000")],
+)
+def test_times_have_no_exponent(seconds: float, words: str) -> None:
+    assert microseconds(seconds) == words
+
+
+def test_rates_have_no_exponent() -> None:
+    assert rate_words(Interval(7.43e12, 5.03e12, 2.57e13)) == "7,430"
+    assert rate_words(None) == "–"

@@ -6,7 +6,7 @@ import re
 
 from ferkern.bench.transfers_fit import Interval
 
-__all__ = ["microseconds", "parse_size", "rate_words", "size_words"]
+__all__ = ["microseconds", "parse_size", "rate_words", "size_words", "three_digits"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -36,9 +36,14 @@ def parse_size(text: str) -> int:
 
 def rate_words(rate: Interval | None) -> str:
     """In GB/s; a dash where time does not grow with size."""
-    return "–" if rate is None else f"{rate.value / 1e9:.3g}"
+    return "–" if rate is None else three_digits(rate.value / 1e9)
 
 
 def microseconds(seconds: float) -> str:
-    """Three digits."""
-    return f"{seconds * 1e6:.3g}" if seconds < 1e-3 else f"{seconds * 1e6:,.0f}"
+    """Three digits; all before the point."""
+    return three_digits(seconds * 1e6)
+
+
+def three_digits(value: float) -> str:
+    """``"1.23"``, ``"123"``, ``"12,346"``: never with an exponent where the value is large."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferkern.cli.output import check_folders, check_plot, messages, results, track, write_json
+from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
     from ferkern.bench import MachineProfile, Measured, NetworkBench
@@ -190,7 +191,7 @@ def _print_machine(profile: MachineProfile) -> None:
     table = _table("kind", *isas)
     for kind, rows in profile.peaks.items():
         table.add_row(kind, *(_spread(rows[isa]) if isa in rows else "" for isa in isas))
-    console.print(table)
+    show(console, table, spare=isas)
     console.print("\nMemory, GB/s; of a copy, bytes read and bytes written count")
     table = _table("level", "holds", "threads", "through", "read", "copy")
     holds = {level.name: level.size_bytes for level in profile.levels}
@@ -234,6 +235,6 @@ def _print_network(done: NetworkBench) -> None:
     table.add_section()
     for label, seconds in ledger.feet():
         table.add_row(*foot_cells(label, seconds, ledger.wall_seconds))
-    console.print(table)
+    show(console, table, spare=("MB", "Mop", "work", "bound by", "of work", "time", "Gop/s", "share", "kernel"))
     for note in ledger.notes():
         console.print(f"\n{note}", soft_wrap=True, markup=False)

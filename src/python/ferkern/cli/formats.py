@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferkern.cli.output import results
+from ferkern.cli.tables import show
 from ferkern.draw import COLORS, OTHER
 from ferkern.face.pipeline import Face
 from ferkern.pictures import Picture
@@ -110,7 +111,7 @@ class TableWriter:
             for number, row in enumerate(rows, start=1):
                 cells = [cell for cell, keep in zip(row, used, strict=True) if keep]
                 table.add_row(name if number == 1 else "", str(number), *cells)
-        console.print(table)
+        show(console, table, spare=("x, y", "yaw", "next"))
 
 
 _COLUMNS = ("expression", "", "next", "smile", "yaw, pitch, roll", "x, y, width x height")

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferkern.cli.output import check_folders, check_plot, messages, results, track, warn, write_json
+from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
     from ferkern.bench.transfers import Case, Transfers
@@ -104,7 +105,7 @@ def _print(done: Transfers) -> None:
             f"[bold]a load of {done.load:.1f} when this began: other programs were running, which costs speed[/]"
         )
     console.print(f"memory of the host: read {read}, copy {copied} (bytes read and bytes written)\n")
-    console.print(_fits(done))
+    show(console, _fits(done), spare=("moved by", "line misses", "GB/s at", "flags"))
     console.print()
     aligned = _alignments(done)
     if aligned.row_count:
@@ -151,7 +152,7 @@ def _place(way: Way) -> int:
 
 def _line(done: Transfers, way: Way, cached: bool) -> list[str]:
     """The cells of a way's fit; `cached`: with those of the caches' line."""
-    from ferkern.bench.transfers_words import microseconds, rate_words, size_words
+    from ferkern.bench.transfers_words import microseconds, rate_words, size_words, three_digits
 
     found = done.fits.get(way)
     if found is None:
@@ -164,7 +165,9 @@ def _line(done: Transfers, way: Way, cached: bool) -> list[str]:
     return [
         f"{microseconds(latency.value)} [dim]({microseconds(latency.low)}–{microseconds(latency.high)})[/]",
         *(
-            "–" if rate is None else f"{rate_words(rate)} [dim]({rate.low / 1e9:.3g}–{rate.high / 1e9:.3g})[/]"
+            "–"
+            if rate is None
+            else f"{rate_words(rate)} [dim]({three_digits(rate.low / 1e9)}–{three_digits(rate.high / 1e9)})[/]"
             for rate in rates
         ),
         f"{100 * found.misfit:.0f} % at {size_words(found.misfit_bytes)}",
@@ -172,13 +175,14 @@ def _line(done: Transfers, way: Way, cached: bool) -> list[str]:
 
 
 def _rates(reading: Reading, most: int) -> str:
-    from ferkern.bench.transfers_words import size_words
+    from ferkern.bench.transfers_words import size_words, three_digits
 
     if reading.bytes_per_second is None or "only a map" in reading.flags:
         return "–"
-    fast, slow = (reading.rate(s) or 0.0 for s in reading.quartile_seconds)
+    rates = (reading.bytes_per_second, *(reading.rate(s) or 0.0 for s in reading.quartile_seconds))
+    rate, fast, slow = (three_digits(r / 1e9) for r in rates)
     at = "" if reading.size_bytes == most else f"at {size_words(reading.size_bytes)} "
-    return f"{at}{reading.bytes_per_second / 1e9:.3g} [dim]({slow / 1e9:.3g}–{fast / 1e9:.3g})[/]"
+    return f"{at}{rate} [dim]({slow}–{fast})[/]"
 
 
 def _flags(done: Transfers, way: Way) -> str:
@@ -197,7 +201,7 @@ def _flags(done: Transfers, way: Way) -> str:
 
 
 def _alignments(done: Transfers) -> Table:
-    from ferkern.bench.transfers_words import size_words
+    from ferkern.bench.transfers_words import size_words, three_digits
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for index, head in enumerate(("way", "size", "page", "64 B", "1 B")):
@@ -206,6 +210,6 @@ def _alignments(done: Transfers) -> Table:
     rates = {(r.way, r.size_bytes, r.offset_bytes): r.bytes_per_second for r in done.readings}
     for way, size in sorted(rows, key=lambda row: (_place(row[0]), row[0].memory, row[1])):
         found = [rates.get((way, size, offset)) for offset in (0, 64, 1)]
-        cells = ["–" if rate is None else f"{rate / 1e9:.3g}" for rate in found]
+        cells = ["–" if rate is None else three_digits(rate / 1e9) for rate in found]
         table.add_row(str(way), size_words(size), *cells)
     return table

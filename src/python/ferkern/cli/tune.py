@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferkern.cli.output import check_folders, messages, results, track, write_json
+from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
     from ferkern.opencl.tune import Layer, Tuned
@@ -107,4 +108,4 @@ def _print(found: list[Tuned]) -> None:
             f"{gain:.2f}",
             str(row.tried),
         )
-    results().print(table)
+    show(results(), table, spare=("tried", "filters", "ms", "input"))

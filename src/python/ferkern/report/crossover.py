@@ -177,8 +177,8 @@ def _answer(found: Crossing | None) -> str:
         return "–"
     if found.answer != "from":
         return f"{found.answer} ({100 * found.share:.0f} % sure)"
-    ends = (f"{x:.3g}" if 0 < x < math.inf else "always" if x == 0 else "never" for x in (found.low, found.high))
-    return f"from {found.size:.3g} ({' to '.join(ends)})"
+    ends = (times(x) if 0 < x < math.inf else "always" if x == 0 else "never" for x in (found.low, found.high))
+    return f"from {times(found.size)} ({' to '.join(ends)})"
 
 
 def _crossings(rows: Sequence[Row]) -> Table:
@@ -226,7 +226,7 @@ def _findings(rows: Sequence[Row]) -> tuple[str, ...]:
         for one, ladder in rows:
             place = ladder.crossing("call") if _device(one) == device else None
             if place is not None:
-                where = f" from {ladder.axis} {place.size:.3g}" if place.answer == "from" else ""
+                where = f" from {ladder.axis} {times(place.size)}" if place.answer == "from" else ""
                 answers[place.answer].append(f"{_name(one, ladder)}{where}")
         words = [f"faster in {_some(answers['from'])}"] if answers["from"] else []
         words += [f"faster at every measured size of {_some(answers['always'])}"] if answers["always"] else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from ferkern.bench.machine import LEVELS, MachineProfile
 from ferkern.bench.roofline import kind_of
-from ferkern.bench.transfers_words import size_words
+from ferkern.bench.transfers_words import size_words, three_digits
 from ferkern.report.ledgers import Run
 from ferkern.report.parts import COLORS, Axis, Chart, Section, Table, Trace, filter_of, scale_of
 from ferkern.report.sources import Source
@@ -87,7 +87,7 @@ def _chart(runs: Sequence[Run], profiles: Sequence[MachineProfile | None]) -> Ch
 def _dots(run: Run, op: str, color: int, points: Sequence[tuple[int, Row, float, float]]) -> Trace:
     hover = [
         f"<b>{number}  {row['layer']}</b><br>{row['kernel']}<br>{rate(speed, 'op/s')}, "
-        f"{intensity:.3g} operations a byte<br>"
+        f"{three_digits(intensity)} operations a byte<br>"
         f"{seconds(row['seconds'])}, {share(row['seconds'] / run.wall)} of the call<br>"
         f"{share(row['share'])} of the bound ({(row.get('bound') or {}).get('by', 'no bound')})"
         for number, row, intensity, speed in points
@@ -151,7 +151,7 @@ def _table(runs: Sequence[Run]) -> Table:
     for run in runs:
         for number, row, intensity, speed in _points(run):
             by = (row.get("bound") or {}).get("by", "–")
-            cells = (seconds(row["seconds"]), f"{intensity:.3g}", rate(speed, "op/s"), share(row["share"]))
+            cells = (seconds(row["seconds"]), three_digits(intensity), rate(speed, "op/s"), share(row["share"]))
             rows.append((run.name, str(number), row["layer"], row["kernel"], by, *cells))
     heads = ("call", "", "layer", "kernel", "bound by", "time", "operations a byte", "operations", "of the bound")
     return Table(heads, tuple(rows), words=5)
