@@ -50,7 +50,8 @@ def test_crossover(cl_device, tmp_path, own_cache):
     ("arguments", "message"),
     [
         (["crossover", "nothing"], "'nothing' is neither a file nor shipped"),
-        (["crossover", "conv2d", "--device", "cpu"], "device must be"),
+        (["crossover", "conv2d", "nothing"], "'nothing' is neither a file nor shipped"),  # before conv2d is measured
+        (["crossover", "conv2d", "--device", "cpu"], "device must be an OpenCL device here"),
         (["crossover", "conv2d", "--device", "opencl:99"], "opencl:99"),
         (["crossover", "--json", "nowhere/x.json"], "there is no folder"),
         (["why", "nothing"], "'nothing' is neither a file nor shipped"),

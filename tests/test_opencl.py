@@ -146,6 +146,12 @@ def test_wrong_device_strings(wrong):
         nn.conv2d(one, one, device=wrong)
 
 
+@pytest.mark.parametrize("word", ["cpu", "auto"])
+def test_where_the_processor_is_no_choice(word):
+    with pytest.raises(ValueError, match=f'must be an OpenCL device here, "opencl", .*, is "{word}"'):
+        opencl.find(word)
+
+
 def test_device_must_be_a_string():
     with pytest.raises(TypeError, match="device must be a string, is int"):
         opencl.find(0)

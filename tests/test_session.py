@@ -229,6 +229,15 @@ def test_wrong_plan(options, match):
         build("fer_2conv").plan(**options)
 
 
+def test_batch_beyond_memory(monkeypatch):
+    def refuse(*_):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr("ferkern.session._core.Session", refuse)
+    with pytest.raises(MemoryError, match="a plan of 'fer_2conv' with batch=1,000 does not fit into memory"):
+        build("fer_2conv").plan(batch=1000)
+
+
 def test_wrong_input():
     session = build("fer_2conv").plan()
     with pytest.raises(ValueError, match=r"x has shape \[1, 1, 48, 47\], axis 3 must be 48"):

@@ -59,6 +59,8 @@ class Session:
         A named kernel does not serve its node, or the graph is not consistent; the message names the node.
     ValueError
         An argument is out of range or names something that there is not.
+    MemoryError
+        Values between the layers of so large a batch do not fit into memory.
     """
 
     def __init__(
@@ -106,7 +108,10 @@ class Session:
         self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
         self._native: _core.Session | DeviceNetwork
         if device == "cpu":
-            self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+            try:
+                self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
+            except MemoryError:
+                raise MemoryError(f"a plan of {network.name!r} with batch={batch:,} does not fit into memory") from None
         else:
             from ferkern.opencl.network import DeviceNetwork
 

@@ -49,6 +49,8 @@ def crossover(
     from ferkern.bench.crossover_cases import CASES
 
     check_folders(json=json_path)
+    for name in what or ():  # all, before minutes are spent on the first
+        _check(name)
     done = []
     for name in what or list(CASES):
         if not what and not CASES[name].on_device():
@@ -60,6 +62,15 @@ def crossover(
             _print(measured, times=times)
     if json_path is not None:
         write_json(json_path, {"crossover": [one.to_dict() for one in done]})
+
+
+def _check(name: str) -> None:
+    from ferkern.bench.crossover_cases import cases_of
+
+    try:
+        cases_of(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _measure(name: str, device: str, threads: int | None, *, quick: bool, first: bool, quiet: bool) -> Crossover:

@@ -50,6 +50,8 @@ _OPTIONAL = {
     "matplotlib": ("demo", "sample portrait; curves of training"),
     "skimage": ("demo", "sample portrait"),
     "av": ("video", "reading and writing video"),
+    "plotly": ("report", "pages of results"),
+    "sklearn": ("analyze", "analysis of tracks"),
     "onnx": ("onnx", "reading ONNX files"),
     "torch": ("train", "training"),
     "onnxruntime": ("peers", "comparison"),
@@ -222,7 +224,7 @@ def _look_at_weights() -> Looked:
         digest = hashlib.sha256(data).hexdigest()
         card = resources.files("ferkern.models").joinpath("weights", f"{name}.md")
         known = re.findall(r"\b[0-9a-f]{64}\b", card.read_text(encoding="utf-8")) if card.is_file() else []
-        size = f"{len(data) / 1e6:.2f} MB"
+        size = f"{len(data) / 1e6:.2f} MB" if len(data) >= 1e4 else f"{len(data) / 1e3:.1f} kB"
         if name in networks:
             size += f", {store.load(name).multiply_adds() / 1e6:.1f} M multiply-adds"
         if digest in known:

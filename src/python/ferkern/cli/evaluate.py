@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferkern.cli.evaluate_smile import evaluate_smile
-from ferkern.cli.output import messages, results, track
+from ferkern.cli.output import describe, messages, results, track
 from ferkern.face.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _read(path: Path, usage: str | None) -> FaceSet:
     try:
         faces = data.read_faces(path)
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"--path {path}: {error}") from error
+        raise typer.BadParameter(f"--path {describe(error, path)}") from error
     found = sorted(set(faces.usage.tolist()))
     if usage is None:
         rows = faces.usage != "Training"

@@ -59,7 +59,7 @@ def evaluate_smile(
     try:
         data = read_smiles(path, form)
     except ValueError as error:
-        raise typer.BadParameter(f"--path {path}: {error}") from error
+        raise typer.BadParameter(f"--path {describe(error, path)}") from error
     recognizer = make_recognizer(model=model, detector=None, landmarks=landmarks, device=device)
     if HAPPY not in recognizer.classifier.classes:
         raise typer.BadParameter(f"--model {model}: has no class {HAPPY!r}")

@@ -139,6 +139,9 @@ def guarded(command: Callable[P, T]) -> Callable[P, T]:
             value = command(*args, **kwargs)
             sys.stdout.flush()
             return value
+        except MemoryError as error:
+            warn(str(error) if str(error) not in ("", "std::bad_alloc") else "this does not fit into memory")
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             messages().print("interrupted")
             raise typer.Exit(INTERRUPTED) from None

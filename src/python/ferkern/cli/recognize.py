@@ -218,7 +218,7 @@ class _Job:
         if self.quiet or not self.pictures + self.failed + self.known:
             return
         words = [_count(self.pictures, "picture"), _count(self.faces, "face")]
-        if self.seconds:
+        if self.seconds and self.pictures:
             words.append(f"{(self.pictures + self.failed) / self.seconds:.1f} pictures/s")
         if self.failed:
             words.append(f"{self.failed} failed")

@@ -48,7 +48,7 @@ def video(
     ] = None,
     nth: Annotated[int, typer.Option("--nth", metavar="N", help="For every_nth: work on each N-th frame.")] = 2,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", metavar="S", help="Stop after S seconds of the video.")
+        float | None, typer.Option("--seconds", min=0.0, metavar="S", help="Stop after S seconds of the video.")
     ] = None,
     smoothing: Annotated[
         float, typer.Option("--smoothing", metavar="S", help="Time constant of the means over time; 0: none.")

@@ -53,6 +53,8 @@ def load(model: str | os.PathLike[str], *, threads: int | None = None) -> Landma
     from ferkern.face.landmark_network import LandmarkNetwork
     from ferkern.face.landmark_trees import LandmarkTrees, holds_trees
 
+    if model not in ("trees", "network") and not Path(model).is_file():
+        raise ValueError(f"landmarks: {os.fspath(model)!r} is neither 'trees' nor 'network' nor a file")
     if model == "trees" or holds_trees(Path(model)):
         return LandmarkTrees.load("landmarks68_trees" if model == "trees" else model, threads=threads)
     return LandmarkNetwork("landmarks68_net" if model == "network" else model, threads=threads)

@@ -75,7 +75,10 @@ def read_header(file: BinaryIO, dtypes: tuple[str, ...]) -> Header:
         raise ModelError(f"file has {size} bytes, expected 8..{_MAX_FILE}")
     (length,) = struct.unpack("<Q", file.read(8))
     if length > min(_MAX_HEADER, size - 8):
-        raise ModelError(f"header says {length} bytes, at most {min(_MAX_HEADER, size - 8)} are possible")
+        raise ModelError(
+            f"no safetensors file, or damaged: header says {length:,} bytes, at most "
+            f"{min(_MAX_HEADER, size - 8):,} are possible"
+        )
     entries = parse("header", file.read(length))
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict):

@@ -229,6 +229,8 @@ def find(device: str) -> Device:
     if not isinstance(device, str):
         raise TypeError(f"device must be a string, is {type(device).__name__}")
     family, colon, wanted = device.partition(":")
+    if device in ("cpu", "auto"):
+        raise ValueError(f'device must be an OpenCL device here, "opencl", "opencl:0" or "opencl:name", is "{device}"')
     if family != "opencl" or (colon and not wanted):
         raise ValueError(f'device must be "cpu", "opencl", "opencl:0" or "opencl:name", is "{device}"')
     with _state.lock:
