@@ -45,7 +45,7 @@ py::array_t<float> dense_call(const py::object& x_in, const py::object& w_in, co
     Tensor<float> x_storage;
     Tensor<float> w_storage;
     const Tensor<float> bias = b.dense();
-    const dense::Plan plan(shape, dense_values(w, w_storage), bias.data(), threads);
+    const dense::Plan plan(shape, dense_values(w, w_storage), bias.data(), threads, dense::PlanFor::one_call);
     Scratch scratch(plan.scratch(), threads);
     plan.run(dense_values(x, x_storage), to, shape.n, scratch);
     return y;

@@ -42,6 +42,8 @@ const std::array device_rows = std::to_array<DeviceRow<Shape>>({
 });
 const Registration device_registration = register_device_rows("dense", device_rows);
 
+std::uint16_t bfloat16_of(float x) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bfloat16(x)) >> 16); }
+
 bool wants_product(const Shape& s) {
     const std::string& named = current_choice().kernel;
     return !few_rows(s) && (named.empty() || named == "packed");
@@ -88,7 +90,7 @@ const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_vie
     return choose_device_row("dense", device_rows, shape, target);
 }
 
-Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) : shape_(shape), threads_(threads) {
+Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads, PlanFor use) : shape_(shape), threads_(threads) {
     if (wants_product(shape)) {
         const gemm::Shape product = product_of(shape);
         if (shape.bfloat16 != 0) { // the same weights, whatever the batch
@@ -100,17 +102,32 @@ Plan::Plan(const Shape& shape, const float* w, const float* bias, int threads) :
         product_.emplace(product, w, shape.in, bias, threads);
         return;
     }
-    row_ = &choose_row("dense", rows, shape);
+    const bool once = use == PlanFor::one_call;
+    row_ = &choose_row("dense", rows, shape, 0, [&](const KernelRow& row) { return (row.block == 0) == once ? 0 : 1; });
+    if (once && row_->block == 0 && shape.bfloat16 == 0) {
+        given_ = w;
+    }
     pack(w, bias);
 }
 
 void Plan::pack(const float* w, const float* bias) {
     const Shape& s = shape_;
-    const int block = row_->block;
+    const int block = std::max(1, row_->block);
+    bias_ = Tensor<float>(round_up(s.out, block));
+    if (bias != nullptr) {
+        std::copy(bias, bias + s.out, bias_.data());
+    }
+    if (given_ != nullptr) {
+        return;
+    }
     const std::int64_t size = round_up(s.out, block) * s.in;
     weights_ = Tensor<float>::unset(s.bfloat16 != 0 ? 0 : size);
     weights16_ = Tensor<std::uint16_t>::unset(s.bfloat16 != 0 ? size : 0);
-    bias_ = Tensor<float>(round_up(s.out, block));
+    if (row_->block == 0) {
+        std::copy_n(w, weights_.size(), weights_.data());
+        std::transform(w, w + weights16_.size(), weights16_.data(), &bfloat16_of);
+        return;
+    }
     const int threads = threads_for(8 * size, bytes_worth_a_thread, threads_);
     parallel_for(static_cast<int>(ceil_div(s.out, block)), threads, [&](int vector, int) {
         const std::int64_t first = std::int64_t(vector) * block; // output
@@ -125,13 +142,9 @@ void Plan::pack(const float* w, const float* bias) {
         Tensor<float> lanes = Tensor<float>::unset(std::int64_t(s.in) * block);
         reorder::side_by_side(w + first * s.in, s.in, outputs, s.in, block, lanes.data(), block);
         for (std::int64_t i = 0; i < lanes.size(); ++i) {
-            const auto bits = std::bit_cast<std::uint32_t>(round_bfloat16(lanes[i]));
-            weights16_[at + i / block * width + i % block] = static_cast<std::uint16_t>(bits >> 16);
+            weights16_[at + i / block * width + i % block] = bfloat16_of(lanes[i]);
         }
     });
-    if (bias != nullptr) {
-        std::copy(bias, bias + s.out, bias_.data());
-    }
 }
 
 void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
@@ -140,15 +153,16 @@ void Plan::run(const float* x, float* y, int images, Scratch& scratch) const {
         product_->run(x, s.in, y, s.out, images, scratch);
         return;
     }
-    const int block = row_->block;
+    const int block = row_->block == 0 ? isa_lanes(row_->isa) : row_->block;
     const int per_group = dense_group * block;
+    const float* weights = given_ != nullptr ? given_ : weights_.data();
     const int groups = static_cast<int>(ceil_div(s.out, per_group));
     const int threads = threads_for((s.bfloat16 != 0 ? 2 : 4) * std::int64_t(s.in) * s.out, bytes_worth_a_thread, threads_);
     parallel_for(groups, threads, [&](int group, int) {
         const int first = group * per_group;
         const int outputs = std::min(per_group, s.out - first);
         row_->function(DenseLeaf{.x = x,
-                                 .w = s.bfloat16 != 0 ? nullptr : weights_.data() + std::int64_t(first) * s.in,
+                                 .w = s.bfloat16 != 0 ? nullptr : weights + std::int64_t(first) * s.in,
                                  .w16 = s.bfloat16 != 0 ? weights16_.data() + std::int64_t(first) * s.in : nullptr,
                                  .bias = bias_.data() + first,
                                  .y = y + first,

@@ -39,10 +39,13 @@ gemm::Shape product_of(const Shape& shape);
 // The row that serves a shape on a device ("opencl"); chosen and noted like the rows of the processor.
 const DeviceRow<Shape>& choose_device_kernel(const Shape& shape, std::string_view target);
 
+// What a plan is made for: weights that are used once are taken as they are given, not packed.
+enum class PlanFor { many_calls, one_call };
+
 class Plan {
   public:
-    // Packs w [out, in] (dense) and bias [out] (may be null).
-    Plan(const Shape& shape, const float* w, const float* bias, int threads);
+    // Packs w [out, in] (dense) and bias [out] (may be null). A plan for one call may not outlive w.
+    Plan(const Shape& shape, const float* w, const float* bias, int threads, PlanFor use = PlanFor::many_calls);
 
     // What serves: "gemm" where the planned batch is large, else "dense"; its row's name and set.
     struct Served {
@@ -70,6 +73,7 @@ class Plan {
     int threads_;
     std::optional<gemm::Plan> product_;
     const KernelRow* row_ = nullptr;
+    const float* given_ = nullptr; // weights of a plan for one call that are not packed
     Tensor<float> weights_;
     Tensor<std::uint16_t> weights16_;
     Tensor<float> bias_;

@@ -10,7 +10,7 @@ constexpr int dense_group = 8;
 
 struct DenseLeaf {
     const float* x;
-    const float* w;
+    const float* w;      // or, of kernels that take the weights as they are given, [out][in]
     const uint16_t* w16; // not null: the weights, as the upper halves of floats (bfloat16), instead of w
     const float* bias;   // [vectors][B], never null
     float* y;
