@@ -126,7 +126,15 @@ DAMAGE = [
     lambda key, shape: {"devices": {key: {shape: {"kernel": "nonsense", "tuning": GOOD}}}},
     *(
         lambda key, shape, wrong=wrong: {"devices": {key: {shape: {"kernel": "direct", "tuning": {**GOOD, **wrong}}}}}
-        for wrong in ({"lanes": 3}, {"tile": -1}, {"tile": 10**9}, {"vecs": "2"}, {"group": [1]}, {"interleave": 1})
+        for wrong in (
+            {"lanes": 3},
+            {"tile": -1},
+            {"tile": 10**9},
+            {"vecs": "2"},
+            {"group": [1]},
+            {"interleave": 1},
+            {"runs": 1},
+        )
     ),
 ]
 GOOD = {"lanes": 4, "vecs": 2, "tile": 6, "interleave": False, "group": [1, 1, 1]}

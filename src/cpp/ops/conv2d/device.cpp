@@ -14,17 +14,16 @@ constexpr int lanes = 16;
 // In multiply-adds of vectors of 16 floats, as the work of the processor's rows. The direct kernel reaches 0.9 of a core's peak.
 double direct(const Shape& s) { return 1.1 * direct_work(s, lanes); }
 
-// The transforms stand in kernels of their own (kernels/opencl/conv2d_winograd.cl). Measured on a CPU device (Intel's runtime,
-// Zen 4, two cores), where a vector of 16 sums takes a core 0.27 ns: a tile's inputs take 16 ns a channel with m = 4 and 4 ns
-// with m = 2, its outputs 17 and 2.4 ns; two kernels more than the direct way take 10 us. Transformed weights come from memory
-// at 6 bytes a cycle where they do not stay in a cache.
+// Measured on a CPU device (Intel's runtime, Zen 4, two cores), where a vector of 16 sums takes a core 0.27 ns, in runs of tiles
+// (kernels/opencl/conv2d_winograd_run.cl): a tile's inputs and outputs take 6.7 ns for each channel and filter with m = 4 and 1.9
+// ns with m = 2; to begin with, 5 us. Transformed weights come from memory at 6 bytes a cycle where they do not stay in a cache.
 double winograd(const Shape& s, int tile) {
     const double points = double(tile + 2) * (tile + 2);
     const double tiles = double(s.n) * double(ceil_div(s.oh, tile)) * double(ceil_div(s.ow, tile));
     const double products = 1.1 * tiles * points * s.ic * s.oc / lanes;
     const double weights = 4 * points * s.ic * s.oc / 6;
-    const double transforms = tile == 4 ? tiles * (60.0 * s.ic + 63.0 * s.oc) : tiles * (15.0 * s.ic + 9.0 * s.oc);
-    return std::max(products, weights) + transforms + 75e3;
+    const double transforms = tiles * (tile == 4 ? 25.0 : 7.0) * (double(s.ic) + s.oc);
+    return std::max(products, weights) + transforms + 20e3;
 }
 
 } // namespace

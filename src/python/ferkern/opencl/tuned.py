@@ -37,7 +37,8 @@ class Choice:
         t = self.tuning
         order = ", interleaved" if t.interleave else ""
         group = f", group {' x '.join(map(str, t.group))}" if t.group else ""
-        return f"{self.kernel} {t.tile} x {t.vecs} x {t.lanes}{group}{order}"
+        runs = ", in runs" if t.runs else ""
+        return f"{self.kernel} {t.tile} x {t.vecs} x {t.lanes}{group}{order}{runs}"
 
 
 def lookup(info: DeviceInfo, shape: Shape) -> Choice | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
+from ferkern.opencl.ops.conv2d_run import DirectRunWay, serves_strides
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.ops.window import PlainConvolution
@@ -47,9 +48,27 @@ class ReferencePlan(PlainConvolution):
 
 
 class DirectPlan:
-    """Register tiles over packed weights and, where there is a border or a stride, a copy of the image."""
+    """The definition's sums: strides on a CPU in runs of outputs, all else in vectors of pixels."""
 
     def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
+        self._way: DirectRunWay | PixelWay
+        if serves_strides(device, shape, tuning):
+            self._way = DirectRunWay(device, shape, 1, tuning)
+        else:
+            self._way = PixelWay(device, shape, tuning)
+        self.tuning, self.sizes = self._way.tuning, self._way.sizes
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._way.load(weights)
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        self._way.run(inputs, residual, y, images)
+
+
+class PixelWay:
+    """Register tiles over packed weights and, where there is a border or a stride, a copy of the image."""
+
+    def __init__(self, device: Device, shape: Shape, tuning: Tuning | None) -> None:
         oc, ic, groups, n = (int(shape[name]) for name in ("oc", "ic", "groups", "n"))
         self._device = device
         self._shape = shape

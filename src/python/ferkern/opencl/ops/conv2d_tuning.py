@@ -9,7 +9,7 @@ from typing import Any
 
 from ferkern.opencl.device import DeviceInfo
 
-__all__ = ["Tuning", "by_rule", "candidates"]
+__all__ = ["Tuning", "by_rule", "candidates", "cost", "grouped", "native_lanes"]
 
 LANES = (1, 2, 4, 8, 16)
 # Filters x vectors of pixels of a work item whose sums, pixels and a weight fit the registers: 32 of AVX-512, 16 of
@@ -36,6 +36,8 @@ class Tuning:
     """Neighbouring work items take neighbouring vectors: FK_INTERLEAVE."""
     group: tuple[int, int, int] | None
     """Work items of a group: along a row, over rows, over blocks of filters; None: `grouped`."""
+    runs: bool = False
+    """The layer in runs (``conv2d_run.py``): `tile` tiles or outputs times `vecs` vectors of `lanes` filters."""
 
     def defines(self) -> dict[str, int]:
         """The build options of ``conv2d_direct.cl`` and ``conv2d_product.cl``."""
@@ -55,6 +57,7 @@ class Tuning:
         try:
             lanes, vecs, tile, interleave = (values[name] for name in ("lanes", "vecs", "tile", "interleave"))
             group = None if values["group"] is None else tuple(values["group"])
+            runs = values.get("runs", False)
         except (KeyError, TypeError):
             return None
         numbers = (lanes, vecs, tile, *(group or ()))
@@ -62,7 +65,9 @@ class Tuning:
             return None
         if lanes not in LANES or vecs > 8 or tile > 32 or type(interleave) is not bool:
             return None
-        return cls(lanes, vecs, tile, interleave, group)
+        if type(runs) is not bool or (runs and lanes < 4):
+            return None
+        return cls(lanes, vecs, tile, interleave, group, runs)
 
 
 def grouped(info: DeviceInfo, size: Sequence[int]) -> tuple[int, ...]:
@@ -101,6 +106,11 @@ def cost(tuning: Tuning, filters: int, cols: int, rows: int) -> float:
     return items * (tuning.tile * tuning.vecs + _STEP)
 
 
+def native_lanes(info: DeviceInfo) -> int:
+    """Floats of the vectors that kernels for a CPU are written in."""
+    return min(max(info.vector_width, 4), 16)
+
+
 def candidates(info: DeviceInfo, cols: int, widths: int = 2, tiles: int = 8) -> Iterator[Tuning]:
     """What is worth trying on a device for rows of `cols` positions: the first `tiles` tiles of the first `widths`."""
     if info.kind != "cpu":
@@ -108,7 +118,7 @@ def candidates(info: DeviceInfo, cols: int, widths: int = 2, tiles: int = 8) -> 
         for tile, vecs in _GPU_TILES[:tiles]:
             yield Tuning(lanes=1, vecs=vecs, tile=tile, interleave=True, group=(width, 256 // width, 1))
         return
-    native = min(max(info.vector_width, 4), 16)
+    native = native_lanes(info)
     shapes = (_WIDE_TILES if native == 16 else _NARROW_TILES)[:tiles]
     fitting = [n for n in (native, 4, 1) if n <= cols]
     for lanes in fitting[:widths]:

@@ -10,6 +10,7 @@ import numpy as np
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_direct import take
+from ferkern.opencl.ops.conv2d_run import WinogradRunWay, serves
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.program import build
@@ -21,21 +22,39 @@ PRODUCT = "conv2d_product.cl"
 
 
 class WinogradPlan:
-    """F(m x m, 3 x 3) for all tiles of a batch: inputs, matrix products, outputs, each in a kernel of its own."""
+    """F(m x m, 3 x 3): on a CPU in runs of tiles, elsewhere for all tiles at once."""
 
     m = 0
 
     def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
+        self._way: WinogradRunWay | StagedWay
+        if serves(device, shape, tuning):
+            self._way = WinogradRunWay(device, shape, self.m, tuning)
+        else:
+            self._way = StagedWay(device, shape, self.m, tuning)
+        self.tuning, self.sizes = self._way.tuning, self._way.sizes
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._way.load(weights)
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        self._way.run(inputs, residual, y, images)
+
+
+class StagedWay:
+    """Inputs, matrix products and outputs of all tiles of a batch, each in a kernel of its own."""
+
+    def __init__(self, device: Device, shape: Shape, m: int, tuning: Tuning | None) -> None:
         oc, ic, oh, ow, n = (int(shape[name]) for name in ("oc", "ic", "oh", "ow", "n"))
         self._device, self._shape = device, shape
         self._ic, self._oc = ic, oc
-        tiles_y, tiles_x = -(-oh // self.m), -(-ow // self.m)
+        tiles_y, tiles_x = -(-oh // m), -(-ow // m)
         self._lines, self._tiles_image = tiles_y, tiles_y * tiles_x
-        self._points = (self.m + 2) ** 2
+        self._points = (m + 2) ** 2
         tiles = n * self._tiles_image
         self.tuning = t = tuning or by_rule(device.info, oc, tiles, 1)
         self._pitch = -(-tiles // t.lanes) * t.lanes
-        self._size = tiles_y * self.m + 2, tiles_x * self.m + 2
+        self._size = tiles_y * m + 2, tiles_x * m + 2
         self._blocks = -(-oc // t.tile)
         self.sizes = {
             "transformed weights": 4 * self._points * self._blocks * t.tile * ic,
@@ -43,8 +62,7 @@ class WinogradPlan:
             "transformed x": 4 * ic * self._points * self._pitch,
             "products": 4 * oc * self._points * self._pitch,
         }
-        side_by_side = 4 if not t.interleave and tiles_x >= 4 else 1
-        self._program = build(device, FILE, {"FK_M": self.m, "FK_TILES": side_by_side})
+        self._program = build(device, FILE, {"FK_M": m})
         self._product = build(device, PRODUCT, t.defines())
         self._across = min(tiles_x, 32) if t.interleave else 1
         self._buffers: dict[str, Any] = {}
