@@ -31,7 +31,7 @@ __all__ = ["FILE", "State", "calibrate", "lesser", "load_samples", "measure", "s
 log = logging.getLogger(__name__)
 
 FILE = "efficiencies.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _SECONDS = 7.0  # for each state
 _LARGE = 20e6  # bytes of weights or operations for each image beyond which a probe runs with batch 1 alone
 _FEWEST = 5  # rounds
@@ -143,9 +143,9 @@ def load_samples() -> tuple[Sample, ...]:
 
 
 def _sample(row: dict[str, Any]) -> Sample:
-    kinds = {f.name: str if f.type == "str" else float for f in fields(Layer)}
+    kinds = {f.name: {"str": str, "bool": bool}.get(str(f.type), float) for f in fields(Layer)}
     given = row["layer"]
-    layer = Layer(**{name: kind(given[name]) for name, kind in kinds.items()})  # type: ignore[arg-type]
+    layer = Layer(**{name: kind(given[name]) for name, kind in kinds.items()})
     terms = tuple(map(float, row["terms"]))
     seconds = float(row["seconds"])
     if len(terms) != 4 or not all(math.isfinite(t) and t >= 0 for t in (*terms, seconds)) or seconds <= 0:

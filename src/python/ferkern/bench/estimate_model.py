@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ _TRUST = np.diag([0.05, 0.02, 0.02, *[1.0] * 6])  # of the family's effects and 
 _EFFECTS = np.diag([1e-3, 0.5, 0.5])
 _TURNS = 3
 _FEWEST = 6  # layers that make a family
+_ENOUGH = 24  # that need no help of their kin
+_TILES = "_x0123456789"  # that the name of a row ends with: winograd2_5x5
 _FASTEST = 0.9  # no layer is done in less than this part of its arithmetic at the measured peak
 
 
@@ -112,10 +114,19 @@ def fit_efficiencies(samples: Sequence[Sample]) -> Efficiencies:
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.layer.family].append(sample)
-    families = {name: _fit(group) for name, group in groups.items() if len(group) >= _FEWEST}
-    families[""] = _fit(samples)
+    members = {name: _with_kin(name, groups) for name in groups}
+    families = {name: _fit(group) for name, group in members.items() if len(group) >= _FEWEST}
     states = sorted({(s.layer.isa, s.layer.threads) for s in samples})
-    return Efficiencies(families, _spread(groups, families), tuple(states))
+    return Efficiencies({**families, "": _fit(samples)}, _spread(groups, members, families), tuple(states))
+
+
+def _with_kin(name: str, groups: Mapping[str, Sequence[Sample]]) -> Sequence[Sample]:
+    """A family's samples; where they are few, those of other tiles of the same algorithm as well."""
+    if len(groups[name]) >= _ENOUGH:
+        return groups[name]
+    algorithm = name.rstrip(_TILES)
+    kin = [s for other, group in groups.items() if other != name and other.rstrip(_TILES) == algorithm for s in group]
+    return [*groups[name], *kin]
 
 
 def _fit(samples: Sequence[Sample]) -> _Family:
@@ -135,7 +146,9 @@ def _fit(samples: Sequence[Sample]) -> _Family:
     return family
 
 
-def _spread(groups: dict[str, list[Sample]], families: dict[str, _Family]) -> float:
+def _spread(
+    groups: Mapping[str, Sequence[Sample]], members: Mapping[str, Sequence[Sample]], families: Mapping[str, _Family]
+) -> float:
     """Errors of whole networks: every layer expected without the samples of its own network."""
     measured: dict[tuple[str, str, int], float] = defaultdict(float)
     expected: dict[tuple[str, str, int], float] = defaultdict(float)
@@ -143,7 +156,7 @@ def _spread(groups: dict[str, list[Sample]], families: dict[str, _Family]) -> fl
         family = families.get(name)
         if family is None:
             continue
-        owners = np.array([s.network for s in group])
+        owners = np.array([s.network for s in members[name]])
         for s in group:
             key = (s.network, s.layer.isa, s.layer.threads)
             measured[key] += s.seconds

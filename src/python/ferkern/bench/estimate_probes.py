@@ -21,7 +21,10 @@ _MOST_WORK = 250e6  # multiply-adds of a probe
 _STEMS = (8, 16, 20, 24, 32, 48, 64)
 _GROWTH = (0.5, 1.0, 1.0, 1.0, 1.5, 2.0, 2.0)
 _KINDS = ("plain", "plain", "pointwise", "wide", "residual", "residual", "separable", "separable", "fire", "bottleneck")
-_TOWERS = ((28, 96), (20, 256), (14, 192), (14, 512), (12, 80), (9, 160), (7, 448), (6, 144))
+_TOWERS = (
+    (28, 96), (22, 320), (20, 256), (18, 384), (14, 192), (14, 512), (12, 80), (10, 640), (9, 160), (7, 448), (6, 144),
+)  # fmt: skip
+_CLASSES = (7, 7, 40, 300, 1500)
 _PLAIN = {"plain": 3, "wide": 5, "pointwise": 1}
 
 
@@ -37,7 +40,8 @@ def probes(count: int = 24) -> Iterator[Network]:
     yield _normalised()
     yield from (_bottlenecks(side, channels) for side, channels in ((28, 384), (14, 768), (7, 1536)))
     yield from (_towers(side, channels) for side, channels in _TOWERS)
-    yield _dense()
+    yield _dense(10240, 2048, 1536, 7)
+    yield _dense(6400, 3072, 2048, 600)
 
 
 def _work(net: Network) -> float:
@@ -58,8 +62,12 @@ def _random(seed: int) -> Network:
     for _ in range(int(rng.integers(5, 10))):
         x = _block(g, x, rng)
     x = g.global_avg_pool(x) if rng.random() < 0.6 else _features(g, x, int(rng.choice([128, 320, 512, 1024])))
-    g.softmax(g.dense(x, 7))
-    return g.finish()
+    return _classified(g, x, int(rng.choice(_CLASSES)))
+
+
+def _classified(g: GraphBuilder, x: str, classes: int) -> Network:
+    g.softmax(g.dense(x, classes))
+    return g.finish(classes=tuple(map(str, range(classes))))
 
 
 def _features(g: GraphBuilder, x: str, count: int) -> str:
@@ -122,9 +130,8 @@ def _normalised() -> Network:
     return g.finish()
 
 
-def _dense() -> Network:
-    """96 MB of weights: no cache keeps them."""
-    g = GraphBuilder("dense", (160, 8, 8))
-    x = g.activation(g.dense(g.flatten(g.conv_bn("input", 160, 1)), 2048))
-    g.softmax(g.dense(g.activation(g.dense(x, 1536)), 7))
-    return g.finish()
+def _dense(features: int, first: int, second: int, classes: int) -> Network:
+    """Weights that no cache keeps."""
+    g = GraphBuilder(f"dense_{features}", (features // 64, 8, 8))
+    x = g.activation(g.dense(g.flatten(g.conv_bn("input", features // 64, 1)), first))
+    return _classified(g, g.activation(g.dense(x, second)), classes)
