@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from ferkern import bench
 from ferkern.bench.estimate import estimate, predict
 from ferkern.bench.estimate_calibrate import (
     State,
+    Visits,
     calibrate,
     lesser,
     load_samples,
@@ -27,6 +30,7 @@ from ferkern.bench.estimate_model import Sample, fit_efficiencies
 from ferkern.bench.estimate_probes import probes
 from ferkern.bench.estimate_rule import by_score, price_of_a_million, score_for
 from ferkern.bench.machine import MachineProfile, Measured
+from ferkern.bench.network import undisturbed, undisturbed_seconds
 from ferkern.models import build
 from ferkern.models.builder import GraphBuilder
 from ferkern.models.network import Network
@@ -280,6 +284,31 @@ def test_probes_are_drawn_the_same_every_time():
     assert len({list(net.infer_shapes().values())[-1] for net in made(12)}) > 2  # classes
 
 
+def test_what_others_did_to_a_run_is_left_out():
+    session = small().plan(threads=1)
+    one = session.profile(np.zeros((1, 1, 24, 24), np.float32))[1]
+    steps = len(one.seconds)
+    fast = [replace(one, seconds=(1e-6 * k,) * steps, wall_seconds=1e-6 * k * steps + 1e-6) for k in (2, 1, 3)]
+    slow = [replace(one, seconds=(1e-4,) * steps, wall_seconds=1e-4 * steps + k * 1e-6) for k in range(9)]
+    found = undisturbed([*slow, *fast])
+    assert found.seconds == pytest.approx((2e-6,) * steps)
+    assert found.remainder_seconds == pytest.approx(1e-6)
+    assert undisturbed_seconds([9, 1, 8, 1.2, 7, 5, 1.1, 6]) == 1.1
+    assert undisturbed_seconds([2.0, 1.0]) == 1.5
+
+
+def test_visits_count_calls_where_they_are_asked_for():
+    state = State(states_here()[0].isa, 1)
+    visits = Visits([small()], state, batches={"small": (1, 3)})
+    visits.round()
+    assert visits.calls == {}
+    visits.round(calls=True)
+    assert set(visits.calls) == {("small", 1), ("small", 3)}
+    assert all(len(spent) == 1 and spent[0] > 0 for spent in visits.calls.values())
+    assert [net.name for net in visits.networks] == ["small", "small"]
+    assert {s.network for s in visits.samples(profile())} == {"small/1", "small/3"}
+
+
 def test_samples_are_kept_and_damaged_ones_are_not_used(own_cache, caplog):
     assert saved_efficiencies() is None
     state = states_here()[0]
@@ -344,6 +373,18 @@ def test_what_is_a_guess_is_said(own_cache):
         estimate(small(), profile(), batch=0)
     with pytest.raises(ValueError, match="threads must be at least 1, is 0"):
         estimate(small(), profile(), threads=0)
+
+
+def test_the_check_joins_profiles_of_its_rounds():
+    """Medians of what the rounds measured, and the error of a guess by a truth."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    from estimate_check import joined, summary
+
+    one = joined([scaled(profile(), peaks, memory) for peaks, memory in ((1, 3), (2, 1), (4, 2))])
+    assert one.peak("fp32", "avx2") == (200 * G, "avx2")
+    assert one.bandwidth("memory") == pytest.approx(2 * profile().bandwidth("memory"))
+    rows = [{"guess": guess, "truth": 2.0} for guess in (2.0, 2.2, 1.5, 2.3)]
+    assert summary(rows, "guess", "truth") == "75 % of 4 within 15 %, mean 12.5 %, largest 25 %"
 
 
 def run(*arguments: object):

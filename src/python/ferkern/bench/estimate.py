@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ __all__ = ["Estimate", "LayerEstimate", "estimate", "predict"]
 
 _Z = 1.96  # 95 % of a normal distribution
 _CALLS, _SECONDS = 9, 1.0  # of the network here, at least and about
-_OWN_SPREAD = 0.06  # of a network that was run here: what scaling adds, as benchmarks/estimate_check.py finds it
+_OWN_SPREAD = 0.08  # of a network that was run here: what scaling from one state to another adds to probes
 _MOST_THREADS = 64  # that a network is planned for, to learn its portions
 _MORE_THREADS = 0.05  # standard deviation for each doubling of threads beyond those that were measured
 
@@ -50,9 +49,10 @@ class Estimate:
     Attributes
     ----------
     seconds, low, high
-        Expected, and where it lies 19 times of 20 if the other machine's kernels come as near to its bounds as here.
+        Expected, and where it lies 19 times of 20 if the other machine's kernels come as near to its bounds as here,
+        and nothing else runs there.
     here_seconds
-        The network on this machine, as measured; None where it was not run.
+        The network on this machine, as measured, with nothing else running; None where it was not run.
     rule_seconds
         By the papers' rule, time here times the ratio of scores, the fp32 peaks of all threads; None without
         `here_seconds`.
@@ -208,7 +208,7 @@ def _own(
 ) -> tuple[dict[tuple[str, str], float], float]:
     """Of each layer its time in a state of this machine over the time that is expected of it, and the time of a call
     as this machine is."""
-    from ferkern.bench.network import median as typical
+    from ferkern.bench.network import undisturbed, undisturbed_seconds
 
     x = np.random.default_rng(0).standard_normal((batch, *net.input_shape)).astype(np.float32)
     plain = net.plan(batch=batch)
@@ -228,13 +228,13 @@ def _own(
         ledgers.append(forced.profile(x)[1])
     layers = layers_of(net, forced, threads=state.threads)
     profile = lesser(this, state)
-    spans = typical(ledgers).seconds
+    spans = undisturbed(ledgers).seconds
     ratios = {
         (layer.name, layer.family): span / known.expect(layer, terms_of(layer, profile))
         for layer, span in zip(layers, spans, strict=True)
         if span > 0
     }
-    return ratios, median(spent)
+    return ratios, undisturbed_seconds(spent)
 
 
 def _score(machine: MachineProfile, threads: int) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
@@ -19,14 +20,18 @@ from ferkern.bench.estimate_layers import Layer, layers_of, terms_of
 from ferkern.bench.estimate_model import Efficiencies, Sample, fit_efficiencies
 from ferkern.bench.estimate_probes import BATCHES, probes
 from ferkern.bench.machine import MachineProfile
-from ferkern.bench.network import median
+from ferkern.bench.network import median, undisturbed
 from ferkern.config import config
 from ferkern.registry import ISAS, isa_levels
 
 if TYPE_CHECKING:
+    from ferkern.ledger import Ledger
     from ferkern.models.network import Network
+    from ferkern.session import Session
 
-__all__ = ["FILE", "State", "calibrate", "lesser", "load_samples", "measure", "saved_efficiencies", "states_here"]
+__all__ = [
+    "FILE", "State", "Visits", "calibrate", "lesser", "load_samples", "measure", "saved_efficiencies", "states_here",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,7 @@ FORMAT_VERSION = 2
 _SECONDS = 7.0  # for each state
 _LARGE = 20e6  # bytes of weights or operations for each image beyond which a probe runs with batch 1 alone
 _FEWEST = 5  # rounds
+_WARM, _TIMED, _MOST = 2e-3, 3e-3, 9  # seconds of a visit before and while something is measured, and calls then
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,35 +105,90 @@ def calibrate(
     return tuple(found)
 
 
+class Visits:
+    """Networks planned for a forced state, and what was measured of them in rounds through all.
+
+    Attributes
+    ----------
+    calls
+        Of (network, batch): of every round, the median seconds of a call; empty unless rounds are asked for them.
+    """
+
+    def __init__(
+        self, networks: Iterable[Network], state: State, *, batches: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
+        """`batches`: of each network by its name; None: 1, and 8 where that takes no long time."""
+        self.state = state
+        self.calls: dict[tuple[str, int], list[float]] = {}
+        rng = np.random.default_rng(0)
+        self._planned: list[tuple[Network, Session, Any, Any, list[Ledger]]] = []
+        with config(isa=state.isa, threads=state.threads):
+            for net in networks:
+                for batch in _batches(net) if batches is None else batches[net.name]:
+                    x = rng.standard_normal((batch, *net.input_shape)).astype(np.float32)
+                    session = net.plan(batch=batch, threads=state.threads)
+                    self._planned.append((net, session, x, session.run(x), []))
+
+    @property
+    def networks(self) -> list[Network]:
+        """As given, once for each batch."""
+        return [planned[0] for planned in self._planned]
+
+    def round(self, *, calls: bool = False) -> None:
+        """Visit every network once."""
+        with config(isa=self.state.isa, threads=self.state.threads):
+            for net, session, x, y, ledgers in self._planned:
+                count = _warm(session, x, y)
+                if calls:
+                    spent = []
+                    for _ in range(count):
+                        session.run(x, out=y)  # workers fell asleep meanwhile
+                        begin = perf_counter()
+                        session.run(x, out=y)
+                        spent.append(perf_counter() - begin)
+                    self.calls.setdefault((net.name, session.batch), []).append(statistics.median(spent))
+                found = []
+                for _ in range(count):
+                    session.run(x, out=y)
+                    found.append(session.profile(x)[1])
+                ledgers.append(median(found))
+
+    def samples(self, machine: MachineProfile) -> list[Sample]:
+        """Layers as they are where nothing disturbs, with the profile of the machine as it is forced."""
+        samples = []
+        for net, session, _, _, ledgers in self._planned:
+            spans = undisturbed(ledgers).seconds
+            for layer, span in zip(layers_of(net, session, threads=self.state.threads), spans, strict=True):
+                if span > 0:
+                    samples.append(Sample(layer, terms_of(layer, machine), span, f"{net.name}/{session.batch}"))
+        return samples
+
+
+def _warm(session: Session, x: Any, y: Any) -> int:
+    """Run a network until its caches are its own; how many calls are worth measuring then."""
+    begin = perf_counter()
+    session.run(x, out=y)
+    one = perf_counter() - begin
+    while perf_counter() - begin < _WARM:
+        session.run(x, out=y)
+    return min(_MOST, max(1, int(_TIMED / one)))
+
+
 def measure(networks: Iterable[Network], state: State, machine: MachineProfile, seconds: float) -> list[Sample]:
-    """Layers of networks in a forced state, medians over rounds through all networks."""
-    samples = []
-    with config(isa=state.isa, threads=state.threads):
-        runs = [(net, session, x, list[Any]()) for net in networks for session, x in _sessions(net, state.threads)]
-        begin, rounds = perf_counter(), 0
-        while rounds < _FEWEST or perf_counter() - begin < seconds:
-            for _, session, x, ledgers in runs:
-                session.run(x)
-                ledgers.append(session.profile(x)[1])
-            rounds += 1
-    for net, session, _, ledgers in runs:
-        spans = median(ledgers).seconds
-        for layer, span in zip(layers_of(net, session, threads=state.threads), spans, strict=True):
-            if span > 0:
-                samples.append(Sample(layer, terms_of(layer, machine), span, f"{net.name}/{session.batch}"))
-    return samples
+    """Layers of networks in a forced state, from rounds through all networks."""
+    visits = Visits(networks, state)
+    begin, rounds = perf_counter(), 0
+    while rounds < _FEWEST or perf_counter() - begin < seconds:
+        visits.round()
+        rounds += 1
+    return visits.samples(machine)
 
 
-def _sessions(net: Network, threads: int) -> Iterable[tuple[Any, Any]]:
-    rng = np.random.default_rng(0)
-    for batch in BATCHES:
-        session = net.plan(batch=batch, threads=threads)
-        work, weights = (sum(getattr(c, name) for c in session.costs) for name in ("flops", "weight_bytes"))
-        if batch > 1 and (work > _LARGE * 10 or weights > _LARGE):
-            continue
-        x = rng.standard_normal((batch, *net.input_shape)).astype(np.float32)
-        session.run(x)
-        yield session, x
+def _batches(net: Network) -> Sequence[int]:
+    shapes, weights = net.infer_shapes(), {n.output: net.weights[n.weights["w"]] for n in net.nodes if "w" in n.weights}
+    work = 2 * sum(w.size * math.prod(shapes[value][1:]) for value, w in weights.items())
+    small = work <= 10 * _LARGE and 4 * sum(w.size for w in weights.values()) <= _LARGE
+    return BATCHES if small else BATCHES[:1]
 
 
 def load_samples() -> tuple[Sample, ...]:

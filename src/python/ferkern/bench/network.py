@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from ferkern.ledger import Ledger
     from ferkern.models.network import Network
 
-__all__ = ["NetworkBench", "median", "named", "network"]
+__all__ = ["NetworkBench", "median", "named", "network", "undisturbed", "undisturbed_seconds"]
 
 _WARM_UP = 3
+_FEWEST_UNDISTURBED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,24 @@ def median(ledgers: Sequence[Ledger]) -> Ledger:
     seconds = tuple(statistics.median(spans) for spans in zip(*(one.seconds for one in ledgers), strict=True))
     remainder = statistics.median(one.remainder_seconds for one in ledgers)
     return replace(ledgers[0], seconds=seconds, wall_seconds=sum(seconds) + remainder)
+
+
+def undisturbed(ledgers: Sequence[Ledger]) -> Ledger:
+    """The ledger of a run that had the machine for itself: the `median` of the fastest quarter, three at least.
+
+    What else runs, on a virtual machine above all what other guests do to the cores' pipelines, the last cache and
+    memory, only ever adds to a run: by half and more, for a tenth of a second or for minutes.
+    """
+    return median(sorted(ledgers, key=lambda one: one.wall_seconds)[: _quarter(len(ledgers))])
+
+
+def undisturbed_seconds(seconds: Sequence[float]) -> float:
+    """The same of times alone."""
+    return statistics.median(sorted(seconds)[: _quarter(len(seconds))])
+
+
+def _quarter(count: int) -> int:
+    return max(_FEWEST_UNDISTURBED, count // 4)
 
 
 def named(name: str) -> Network:

@@ -148,8 +148,9 @@ def _print(found: Estimate, *, layers: bool) -> None:
         console.print(table)
     ms, low, high = (1e3 * s for s in (found.seconds, found.low, found.high))
     console.print(
-        f"a call takes about [bold]{ms:.3f} ms[/] ({low:.3f} to {high:.3f}), "
-        f"{found.batch / found.seconds:,.0f} images/s"
+        f"a call takes about [bold]{ms:.3f} ms[/] ({low:.3f} to {high:.3f}, 19 of 20 times if nothing else runs), "
+        f"{found.batch / found.seconds:,.0f} images/s",
+        soft_wrap=True,
     )
     if found.here_seconds is not None and found.rule_seconds is not None:
         console.print(
