@@ -123,18 +123,29 @@ py::array_t<float> concat_call(const py::sequence& xs, const Out& out) {
 
     const py::gil_scoped_release released;
     const int threads = chosen_threads();
-    const concat::Plan plan(shape, threads);
+    // Blocks of channels are for networks: arrays that come and go as NCHW are copied as they stand.
+    const bool chosen = !current_choice().kernel.empty() || current_choice().exact;
+    const concat::Plan plan(shape, threads, chosen ? 0 : 1);
     const int block = plan.block();
     const std::int64_t pixels = std::int64_t(shape.ih) * shape.iw;
     std::vector<Tensor<float>> blocked;
     std::vector<const float*> pointers;
     for (const View<const float>& x : views) {
-        blocked.emplace_back(shape.n * round_up(x.dims[1], block) * pixels);
+        blocked.emplace_back();
+        if (block == 1) {
+            pointers.push_back(dense_values(x, blocked.back()));
+            continue;
+        }
+        blocked.back() = Tensor<float>::unset(shape.n * round_up(x.dims[1], block) * pixels);
         reorder::to_blocked(x, block, blocked.back().data(), threads);
         pointers.push_back(blocked.back().data());
     }
-    Tensor<float> blocked_y(shape.n * round_up(shape.c, block) * pixels);
     Scratch scratch(plan.scratch(), threads);
+    if (block == 1) {
+        plan.run(pointers.data(), to, shape.n, scratch);
+        return y;
+    }
+    Tensor<float> blocked_y(shape.n * round_up(shape.c, block) * pixels);
     plan.run(pointers.data(), blocked_y.data(), shape.n, scratch);
     reorder::from_blocked(blocked_y.data(), shape.n, shape.c, pixels, block, to, threads);
     return y;

@@ -83,13 +83,17 @@ Plan::Plan(const Shape& shape, int threads, int block)
     int to = 0;
     for (std::size_t input = 0; input < shape.channels.size(); ++input) {
         for (int from = 0; from < shape.channels[input];) {
-            const int count = std::min({lanes - from % lanes, lanes - to % lanes, shape.channels[input] - from});
+            const int left = shape.channels[input] - from;
+            const int share = threads_ == 1 ? left : static_cast<int>(ceil_div(shape.channels[input], pieces_per_thread));
+            const int blocks = lanes == 1 ? std::min(left, share) : 1;
+            const int count = lanes == 1 ? blocks : std::min({lanes - from % lanes, lanes - to % lanes, left});
             pieces_.push_back({.input = static_cast<int>(input),
                                .x_block = from / lanes,
                                .x_lane = from % lanes,
                                .y_block = to / lanes,
                                .y_lane = to % lanes,
-                               .lanes = count});
+                               .lanes = lanes == 1 ? 1 : count,
+                               .blocks = blocks});
             from += count;
             to += count;
         }
@@ -110,7 +114,7 @@ void Plan::run(const float* const* xs, float* y, int images, Scratch& /*scratch*
         row_->function(ConcatLeaf{.x = xs[which != nullptr ? which[piece.input] : piece.input] +
                                        (image * x_blocks + piece.x_block) * plane + piece.x_lane,
                                   .y = y + (image * y_blocks + piece.y_block) * plane + piece.y_lane,
-                                  .pixels = pixels,
+                                  .pixels = pixels * piece.blocks,
                                   .lanes = piece.lanes});
     });
 }

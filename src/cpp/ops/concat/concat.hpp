@@ -40,9 +40,10 @@ class Plan {
     void run(const float* const* xs, float* y, int images, Scratch& scratch, const int* which = nullptr) const;
 
   private:
-    // Lanes of block `x_block` of an input that become lanes of block `y_block`.
+    // Lanes of block `x_block` of an input that become lanes of block `y_block`. Unblocked channels follow each other on both
+    // sides: `blocks` of them at once.
     struct Piece {
-        int input, x_block, x_lane, y_block, y_lane, lanes;
+        int input, x_block, x_lane, y_block, y_lane, lanes, blocks;
     };
 
     Shape shape_;
