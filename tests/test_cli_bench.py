@@ -141,6 +141,9 @@ def test_roofline_of_made_up_layers(tmp_path):
     for suffix in ("png", "svg"):
         draw_roofline(done, tmp_path / f"roof.{suffix}")
         assert (tmp_path / f"roof.{suffix}").stat().st_size > 10_000
+    drawn = (tmp_path / "roof.svg").read_text()
+    assert "<!-- 20 G -->" in drawn  # less than two decades: ticks between them, in the same words
+    assert "times10" not in drawn
     assert "fp32 scalar, avx512" not in (tmp_path / "roof.svg").read_text()
     direct, winograd = points(ledger_of().rows)
     assert direct.intensity == pytest.approx(1e9 / 5e6)

@@ -216,6 +216,11 @@ def test_the_command_line(tmp_path, files):
     done = ferkern("report", tmp_path / "odd.json", "-o", tmp_path / "other.html")
     assert done.returncode == 2
     assert "odd.json" in done.stderr
+    # A trace that ferkern bench --trace wrote lies among the results: the others are shown all the same.
+    done = ferkern("report", files[0], tmp_path / "odd.json", "-o", tmp_path / "other.html")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"failed {tmp_path / 'odd.json'}: holds nothing\n")
+    assert "</html>" in (tmp_path / "other.html").read_text(encoding="utf-8")
     done = ferkern("report", files[0], "-o", tmp_path / "no" / "page.html")
     assert done.returncode == 2
     assert "there is no folder" in done.stderr

@@ -204,6 +204,7 @@ def test_picture_of_made_up_transfers(tmp_path):
     draw_transfers(made_up(), tmp_path / "t.svg")
     drawn = (tmp_path / "t.svg").read_text()
     assert len(drawn) > 20_000
+    assert "times10" not in drawn  # ticks such as 3 x 10^0, beside 10
     draw_transfers(conclude(made_up().device, {"brand": "Host"}, CARD, [], {}), tmp_path / "nothing.png")
     assert (tmp_path / "nothing.png").stat().st_size > 5_000
 

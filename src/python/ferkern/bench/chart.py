@@ -304,9 +304,15 @@ def _words(figure: Any, axes: Any, done: NetworkBench, machine: MachineProfile) 
     axes.set_ylabel("operations a second", color=_INK)
     axes.grid(which="major", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e9:,g} G"))
+    speeds = FuncFormatter(lambda value, _: f"{value / 1e9:,g} G")
+    axes.yaxis.set_major_formatter(speeds)
+    if axes.get_ylim()[1] < 100 * axes.get_ylim()[0]:  # decades alone would be one or two ticks
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_minor_formatter(speeds)
+    else:
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     figure.text(
         0.06, 0.955, f"{done.name}: {done.seconds.value * 1e3:.3f} ms a call", fontsize=15, color=_INK, va="center"

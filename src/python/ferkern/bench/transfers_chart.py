@@ -100,18 +100,26 @@ def _draw_limits(axes: Any, done: Transfers, ways: list[Way]) -> None:
     sizes = [r.size_bytes for way in ways for r in done.of(way)]
     for rate, name in lines.items():
         axes.axhline(rate / 1e9, color=_INK, linewidth=1.0, linestyle=(0, (5, 3)))
-        axes.text(min(sizes), rate / 1e9 * 1.06, f"{name} {rate / 1e9:,.1f} GB/s", fontsize=8.5, color=_INK)
+        # Raised by points: a part of the rate is less than the letters' height where the axis spans decades.
+        words, above = f"{name} {rate / 1e9:,.1f} GB/s", {"xytext": (0, 3), "textcoords": "offset points"}
+        axes.annotate(words, (min(sizes), rate / 1e9), fontsize=8.5, color=_INK, va="bottom", **above)
 
 
 def _dress(axes: Any, title: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_title(title, fontsize=11, color=_INK, loc="left")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.xaxis.set_major_locator(LogLocator(base=2, numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size_words(round(value))))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size_words(round(value)) if value >= 1 else ""))
+    rates = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(rates)
+    if axes.get_ylim()[1] < 100 * axes.get_ylim()[0]:  # decades alone would be one or two ticks
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_minor_formatter(rates)
+    else:
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("GB/s", color=_INK)
     axes.tick_params(labelsize=8.5)
     axes.grid(which="major", alpha=0.25)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferkern.cli.output import check_folders, messages, pip_install
+from ferkern.cli.output import check_folders, messages, pip_install, warn
 
 __all__ = ["report"]
 
@@ -21,7 +21,8 @@ def report(
     """Make one page of results, to be opened in a browser: charts that answer, and the numbers behind them.
 
     It needs no network. Files are recognised by what they hold: ferkern transfers, crossover, bench machine, bench NET
-    (each with --json), ledgers of Session.profile, tables of benchmarks/peers, pytest --benchmark-json.
+    (each with --json), ledgers of Session.profile, tables of benchmarks/peers, pytest --benchmark-json. Others are
+    named and left out. Exit code: 0 done, 1 some files were left out, 2 usage.
     """
     import importlib.util
 
@@ -30,8 +31,9 @@ def report(
     check_folders(output=output)
     if importlib.util.find_spec("plotly") is None:
         raise typer.BadParameter(f"a report needs plotly: {pip_install('report')}")
+    known = _known(results)
     try:
-        make(results, output, title=title)
+        make(known, output, title=title)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except OSError as error:
@@ -39,3 +41,24 @@ def report(
     if not quiet:
         size = output.stat().st_size / 1e6
         messages().print(f"{output}: {size:.1f} MB, opens in any browser", markup=False)
+    if len(known) < len(results):
+        raise typer.Exit(1)
+
+
+def _known(files: list[Path]) -> list[Path]:
+    """Those that a report can show; the others are named, and if all are such, that is wrong use."""
+    from ferkern.report.sources import read
+
+    known, trouble = [], []
+    for file in files:
+        try:
+            read([file])
+        except ValueError as error:
+            trouble.append(str(error))
+        else:
+            known.append(file)
+    if not known:
+        raise typer.BadParameter(trouble[0])
+    for words in trouble:
+        warn(words.partition("; a report knows")[0])
+    return known
