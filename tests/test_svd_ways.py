@@ -88,3 +88,23 @@ def test_lanes_sort_and_sign_each_on_its_own(row, forced, rng, dtype):
     check(a, result, row=row)
     assert result.method == "jacobi"
     np.testing.assert_array_equal(result.s[0], np.arange(8, 0, -1))
+
+
+@pytest.mark.op("svd")
+@both
+@pytest.mark.parametrize("n", [2, 7, 16, 17, 32])
+def test_every_pair_is_met(row, forced, n, dtype):
+    """One matrix for each two rows, which alone are not orthogonal: whoever is left out in a sweep stays so."""
+    pairs = [(p, q) for q in range(n) for p in range(q)]
+    a = np.repeat(np.diag(np.linspace(1, 2, n))[None], len(pairs), axis=0).astype(dtype)
+    for one, (p, q) in zip(a, pairs, strict=True):
+        one[q, p] = 0.5
+    with forced(row):
+        results = [svd(one, method="jacobi") for one in a]
+    assert {result.method for result in results} == {"jacobi"}
+    u, s, vt = (np.stack([result[i] for result in results]).astype(np.float64) for i in range(3))
+    bound = 10 * np.finfo(dtype).eps
+    one = np.eye(n)
+    assert np.abs(u.swapaxes(1, 2) @ u - one).max() <= bound
+    assert np.abs(vt @ vt.swapaxes(1, 2) - one).max() <= bound
+    assert np.abs((u * s[:, None]) @ vt - a).max() <= bound * s.max()

@@ -31,26 +31,10 @@ template <class T> FK_INLINE typename Wide<T>::v column_product(const T* p, cons
     return even + odd;
 }
 
-template <class T, int N> FK_INLINE void turn_columns(T* p, T* q, int64_t n, T k, T s) {
+template <class T> FK_INLINE void turn_columns(T* p, T* q, int64_t n, T k, T s) {
     constexpr int W = Wide<T>::width;
     const auto kv = splat(k);
     const auto sv = splat(s);
-    if constexpr (N > 0) { // all are read before one is written: the compiler cannot know that p and q lie apart
-        typename Wide<T>::v x[N];
-        typename Wide<T>::v y[N];
-        FK_UNROLL
-        for (int i = 0; i < N; ++i) {
-            y[i] = load(q + i * W);
-            x[i] = fma(kv, y[i], load(p + i * W));
-        }
-        FK_UNROLL
-        for (int i = 0; i < N; ++i) {
-            y[i] = fnma(sv, x[i], y[i]);
-            store(q + i * W, y[i]);
-            store(p + i * W, fma(kv, y[i], x[i]));
-        }
-        return;
-    }
     for (int64_t i = 0; i < n; i += W) {
         const auto y = load(q + i);
         const auto half = fma(kv, y, load(p + i));
@@ -60,14 +44,14 @@ template <class T, int N> FK_INLINE void turn_columns(T* p, T* q, int64_t n, T k
     }
 }
 
-// Lane i: x_p[i] . x_q[i] of B pairs; zeros for those that there are not, and where a column sits out.
-template <class T, int B>
+// Lane i: x_p[i] . x_q[i]; zeros for pairs that there are not, and where a column sits out.
+template <class T>
 FK_INLINE typename Wide<T>::v products(const SvdColumns<T>& j, int64_t rows, const int32_t* p, const int32_t* q, int count) {
     constexpr int W = Wide<T>::width;
     typename Wide<T>::v parts[W];
     FK_UNROLL
     for (int i = 0; i < W; ++i) {
-        const bool there = i < B && i < count && q[i] < j.n;
+        const bool there = i < count && q[i] < j.n;
         parts[i] = there ? column_product(j.x + p[i] * j.ld, j.x + q[i] * j.ld, rows) : splat(T(0));
     }
     return sums(parts);
@@ -94,12 +78,9 @@ template <class T> FK_INLINE bool angles(const Round<T>& r, int at, typename Wid
     return mask_bits(apart) != 0;
 }
 
-// Columns of N vectors, 0: of any number. The pairs of a round go in blocks of B, each with a vector of its own in the work
-// arrays: while one block waits for its angles, the next one's products are summed (32 x 32 with AVX-512: 45.2 -> 44.0 us).
-template <class T, int N> bool jacobi_of(const SvdColumns<T>& j) {
+template <class T> bool jacobi(const SvdColumns<T>& j) {
     constexpr int W = Wide<T>::width;
-    constexpr int B = N > 0 && W > 2 ? W / 2 : W;
-    const int64_t rows = N > 0 ? N * W : (j.n + W - 1) / W * W;
+    const int64_t rows = (j.n + W - 1) / W * W;
     const int64_t room = j.half + svd_pad;
     const Round<T> r{j.work, j.work + room, j.work + 2 * room, j.work + 3 * room};
     bool turned = true;
@@ -111,43 +92,29 @@ template <class T, int N> bool jacobi_of(const SvdColumns<T>& j) {
             const int32_t* q = p + j.half;
             // Before the products, so that a vector of these does not wait for its numbers to reach the cache.
             for (int i = 0; i < j.half; ++i) {
-                const int at = i / B * W + i % B;
-                r.a[at] = j.squares[p[i]];
-                r.b[at] = q[i] < j.n ? j.squares[q[i]] : T(1);
+                r.a[i] = j.squares[p[i]];
+                r.b[i] = q[i] < j.n ? j.squares[q[i]] : T(1);
             }
             bool any = false;
-            for (int i = 0, at = 0; i < j.half; i += B, at += W) {
-                any |= angles(r, at, products<T, B>(j, rows, p + i, q + i, j.half - i), j.tolerance);
+            for (int i = 0; i < j.half; i += W) {
+                any |= angles(r, i, products<T>(j, rows, p + i, q + i, j.half - i), j.tolerance);
             }
             turned |= any;
             for (int i = 0; any && i < j.half; ++i) {
-                const int at = i / B * W + i % B;
-                if (r.s[at] == T(0)) {
+                if (r.s[i] == T(0)) {
                     continue;
                 }
-                j.squares[p[i]] = r.a[at];
-                j.squares[q[i]] = r.b[at];
-                turn_columns<T, N>(j.x + p[i] * j.ld, j.x + q[i] * j.ld, rows, r.k[at], r.s[at]);
+                j.squares[p[i]] = r.a[i];
+                j.squares[q[i]] = r.b[i];
+                turn_columns<T>(j.x + p[i] * j.ld, j.x + q[i] * j.ld, rows, r.k[i], r.s[i]);
                 if (j.v != nullptr) {
-                    turn_columns<T, N>(j.v + p[i] * j.ld, j.v + q[i] * j.ld, rows, r.k[at], r.s[at]);
+                    turn_columns<T>(j.v + p[i] * j.ld, j.v + q[i] * j.ld, rows, r.k[i], r.s[i]);
                 }
             }
         }
     }
     column_squares(j, rows);
     return !turned;
-}
-
-template <class T> bool jacobi(const SvdColumns<T>& j) {
-    constexpr int W = Wide<T>::width;
-    switch ((j.n + W - 1) / W) {
-    case 1:
-        return jacobi_of<T, 1>(j);
-    case 2:
-        return jacobi_of<T, 2>(j);
-    default:
-        return jacobi_of<T, 0>(j);
-    }
 }
 
 } // namespace

@@ -95,6 +95,18 @@ template <class T> struct SvdColumns {
     int32_t most_sweeps;
 };
 
+// The same on one of up to 2 svd_half columns: x and v by rows, each in two halves, the columns' places the same in both; zeros
+// past the columns, and a row of zeros where their number is odd.
+constexpr int svd_half = 16;
+template <class T> struct SvdRows {
+    T* x; // [rows][2][svd_half]
+    T* v;
+    int32_t rows; // even; up to 16 only the first eight places of a half are taken
+    T* squares;   // [2][svd_half]
+    T tolerance;
+    int32_t most_sweeps;
+};
+
 // The square matrix with z in its first row and d below on the diagonal, d[0] = 0 and the rest rising. All arrays have room for
 // a whole vector at the end.
 struct SvdSecular {
@@ -140,6 +152,7 @@ template <class T> struct SvdSteps {
     void (*out_of_lanes)(const SvdLaneCopy<T>&);
     // False where it has not converged.
     bool (*jacobi)(const SvdColumns<T>&);
+    bool (*rows_jacobi)(const SvdRows<T>&); // null: jacobi serves small ones too
     void (*secular_vectors)(const SvdSecularVectors<T>&);
     int32_t lanes; // matrices that lanes_jacobi takes
 };

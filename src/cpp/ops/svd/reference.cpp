@@ -256,6 +256,7 @@ template <class T> constexpr SvdSteps<T> plain_steps() {
             .into_lanes = &into_lanes<T>,
             .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
+            .rows_jacobi = nullptr,
             .secular_vectors = &secular_vectors<T>,
             .lanes = 1};
 }

@@ -5,6 +5,7 @@
 #include "ops/svd/jacobi.inl.hpp"
 #include "ops/svd/lanes.inl.hpp"
 #include "ops/svd/product.inl.hpp"
+#include "ops/svd/rows.inl.hpp"
 #include "ops/svd/secular.inl.hpp"
 
 namespace fk::FK_ISA {
@@ -20,6 +21,7 @@ template <class T> constexpr SvdSteps<T> steps_of() {
             .into_lanes = &into_lanes<T>,
             .out_of_lanes = &out_of_lanes<T>,
             .jacobi = &jacobi<T>,
+            .rows_jacobi = &rows_jacobi<T>,
             .secular_vectors = &secular_vectors<T>,
             .lanes = twins * Wide<T>::width};
 }
