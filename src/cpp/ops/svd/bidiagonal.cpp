@@ -11,6 +11,22 @@ namespace fk::svd {
 
 namespace {
 
+// Four sums in float64, which do not wait for each other.
+template <class T> double squares(const T* x, std::int64_t n) {
+    constexpr std::int64_t chains = 4;
+    double sums[chains] = {};
+    std::int64_t i = 0;
+    for (; i + chains <= n; i += chains) {
+        for (std::int64_t k = 0; k < chains; ++k) {
+            sums[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+        }
+    }
+    for (; i < n; ++i) {
+        sums[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 template <class T> class Reduction {
   public:
     Reduction(const Worker<T>& worker, const Columns<T>& a)
@@ -26,10 +42,9 @@ template <class T> class Reduction {
         }
     }
 
-    // The product of the reflections from one side
-    // times x, in place.
-    void left_times(const Columns<T>& x) { times(v_, tau_v_.data(), 0, x); }
-    void right_times(const Columns<T>& x) { times(w_, tau_w_.data(), 1, x); }
+    // The product of the reflections from one side times x, in place; in x's type.
+    template <class X> void left_times(const Worker<X>& worker, const Columns<X>& x) { times(worker, v_, tau_v_, 0, x); }
+    template <class X> void right_times(const Worker<X>& worker, const Columns<X>& x) { times(worker, w_, tau_w_, 1, x); }
 
   private:
     // y = A^T x or x = A y of the trailing matrix, shared between the threads where it is large.
@@ -131,12 +146,26 @@ template <class T> class Reduction {
         worker_.multiply(g);
     }
 
-    void times(const Matrix<T>& vectors, const T* tau, std::int64_t below, const Columns<T>& x) {
-        Reflections<T> q;
-        q.v = vectors.view;
+    template <class X>
+    void times(const Worker<X>& worker, const Matrix<T>& vectors, const Tensor<T>& tau, std::int64_t below, const Columns<X>& x) {
+        Reflections<X> q;
         q.below = below;
-        q.close(worker_, tau);
-        q.apply(worker_, x, false);
+        if constexpr (std::is_same_v<X, T>) {
+            q.v = vectors.view;
+            q.close(worker, tau.data());
+            q.apply(worker, x, false);
+        } else {
+            Matrix<X> rounded(n_, n_);
+            Tensor<X> scales(n_);
+            copy_scaled<T, X>({vectors.view.data, 1, vectors.view.ld}, {rounded.view.data, 1, rounded.view.ld}, n_, n_, X(1));
+            for (std::int64_t j = 0; j < n_; ++j) { // those of the rounded vectors, whose reflections are orthogonal
+                const X* v = rounded.view.column(j);
+                scales[j] = tau[j] == 0 ? X(0) : static_cast<X>(2 / squares(v, n_));
+            }
+            q.v = rounded.view;
+            q.close(worker, scales.data());
+            q.apply(worker, x, false);
+        }
     }
 
     static void gather(const Columns<T>& from, std::int64_t row, std::int64_t count, T* to) {
@@ -162,47 +191,44 @@ template <class T> class Reduction {
     std::vector<double> d, e;
 };
 
-} // namespace
-
-template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T>& a, bool vectors) {
-    Reduction<T> reduction(worker, a);
+// What follows the reduction, in the type that the vectors are wanted in.
+template <class T, class R> Square<T> from_bidiagonal(const Worker<T>& worker, Reduction<R>& reduction, bool vectors) {
+    const auto n = static_cast<std::int64_t>(reduction.d.size());
     Square<T> result;
     result.method = "bidiagonal";
     const double eps = std::numeric_limits<T>::epsilon() / 2;
     bool done = false;
     if (vectors) {
-        result.u = Matrix<T>(a.columns, a.columns);
-        result.v = Matrix<T>(a.columns, a.columns);
+        result.u = Matrix<T>(n, n);
+        result.v = Matrix<T>(n, n);
         done = divide(worker, reduction.d, reduction.e, result.u.view, result.v.view);
-        reduction.left_times(result.u.view);
-        reduction.right_times(result.v.view);
+        reduction.left_times(worker, result.u.view);
+        reduction.right_times(worker, result.v.view);
     } else {
         done = diagonalise<T>(reduction.d, reduction.e, eps, nullptr);
     }
-    require(done, "svd: the implicit QR iteration on a bidiagonal matrix of ", a.columns, " rows has not converged in ",
-            30 * a.columns, " sweeps");
+    require(done, "svd: the implicit QR iteration on a bidiagonal matrix of ", n, " rows has not converged in ", 30 * n,
+            " sweeps");
     result.s = std::move(reduction.d);
     order(result);
     return result;
 }
+} // namespace
 
-namespace {
-// 1 / |x|: thousands of rotations have each rounded a little off its length. Four sums, which do not wait for each other.
-template <class T> double shortening(const T* x, std::int64_t n) {
-    constexpr std::int64_t chains = 4;
-    double squares[chains] = {};
-    std::int64_t i = 0;
-    for (; i + chains <= n; i += chains) {
-        for (std::int64_t k = 0; k < chains; ++k) {
-            squares[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T>& a, bool vectors, bool exact) {
+    if constexpr (std::is_same_v<T, float>) {
+        if (exact && vectors) {
+            Tensor<double> packed = Tensor<double>::unset(svd_packed * worker.threads);
+            const Worker<double> wide{worker.kernels, &worker.kernels->f64, packed.data(), worker.threads};
+            Matrix<double> copy(a.rows, a.columns);
+            copy_scaled<float, double>({a.data, 1, a.ld}, {copy.view.data, 1, copy.view.ld}, a.rows, a.columns, 1.0);
+            Reduction<double> reduction(wide, copy.view);
+            return from_bidiagonal(worker, reduction, vectors);
         }
     }
-    for (; i < n; ++i) {
-        squares[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    }
-    return 1 / std::sqrt((squares[0] + squares[1]) + (squares[2] + squares[3]));
+    Reduction<T> reduction(worker, a);
+    return from_bidiagonal(worker, reduction, vectors);
 }
-} // namespace
 
 template <class T> void order(Square<T>& square) {
     const auto n = static_cast<std::int64_t>(square.s.size());
@@ -228,8 +254,9 @@ template <class T> void order(Square<T>& square) {
             const T* largest = std::max_element(x, x + rows, [](T a, T b) { return std::abs(a) < std::abs(b); });
             const double sign = *largest < 0 ? -1 : 1;
             const T* y = square.u.view.column(from);
-            const double right = sign * shortening(x, rows);
-            const double left = (value(from) < 0 ? -sign : sign) * shortening(y, u.view.rows);
+            // Thousands of rotations have each rounded a little off its length.
+            const double right = sign / std::sqrt(squares(x, rows));
+            const double left = (value(from) < 0 ? -sign : sign) / std::sqrt(squares(y, u.view.rows));
             for (std::int64_t i = 0; i < rows; ++i) {
                 v.view.at(i, to) = static_cast<T>(right * static_cast<double>(x[i]));
             }
@@ -243,8 +270,8 @@ template <class T> void order(Square<T>& square) {
     square.s = std::move(sorted);
 }
 
-template Square<float> bidiagonal(const Worker<float>&, const Columns<float>&, bool);
-template Square<double> bidiagonal(const Worker<double>&, const Columns<double>&, bool);
+template Square<float> bidiagonal(const Worker<float>&, const Columns<float>&, bool, bool);
+template Square<double> bidiagonal(const Worker<double>&, const Columns<double>&, bool, bool);
 template void order(Square<float>&);
 template void order(Square<double>&);
 

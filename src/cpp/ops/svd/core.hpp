@@ -18,8 +18,9 @@ template <class T> struct Square {
     const char* method = "";
 };
 
-// a [n, n], any content; with largest magnitude near 1. Throws ValueError where it does not converge.
-template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T>& a, bool vectors);
+// a [n, n], any content; with largest magnitude near 1. exact: vectors of float32 come from a reduction in float64. Throws
+// ValueError where it does not converge.
+template <class T> Square<T> bidiagonal(const Worker<T>& worker, const Columns<T>& a, bool vectors, bool exact);
 // As bidiagonal; gives false where the columns of u would not be orthogonal: a singular value next to nothing.
 template <class T> bool jacobi(const Worker<T>& worker, const Columns<T>& a, bool vectors, Square<T>& result);
 

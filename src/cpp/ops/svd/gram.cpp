@@ -222,7 +222,7 @@ struct Triangle {
                 r.view.at(i, j) = static_cast<float>(l.view.at(j, i) * scale);
             }
         }
-        square = decompose_square(worker, r.view, vectors, n < jacobi_most);
+        square = decompose_square(worker, r.view, vectors, n < jacobi_most, false);
         for (double& s : square.s) {
             s /= scale;
         }
@@ -270,19 +270,20 @@ bool gram(const Worker<float>& worker, const Strided<const float>& a, std::int64
     return triangle.condition <= good_condition || orthogonalise(worker, u, m, k);
 }
 
-template <class T> Square<T> decompose_square(const Worker<T>& worker, const Columns<T>& a, bool vectors, bool by_jacobi) {
+template <class T>
+Square<T> decompose_square(const Worker<T>& worker, const Columns<T>& a, bool vectors, bool by_jacobi, bool exact) {
     Square<T> result;
     if (by_jacobi && jacobi(worker, a, vectors, result)) {
         return result;
     }
-    return bidiagonal(worker, a, vectors);
+    return bidiagonal(worker, a, vectors, exact);
 }
 
 template void times_small(const Worker<float>&, const Strided<const float>&, std::int64_t, std::int64_t, const float*,
                           std::int64_t, const Strided<float>&);
 template void times_small(const Worker<double>&, const Strided<const double>&, std::int64_t, std::int64_t, const double*,
                           std::int64_t, const Strided<double>&);
-template Square<float> decompose_square(const Worker<float>&, const Columns<float>&, bool, bool);
-template Square<double> decompose_square(const Worker<double>&, const Columns<double>&, bool, bool);
+template Square<float> decompose_square(const Worker<float>&, const Columns<float>&, bool, bool, bool);
+template Square<double> decompose_square(const Worker<double>&, const Columns<double>&, bool, bool, bool);
 
 } // namespace fk::svd

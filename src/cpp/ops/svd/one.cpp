@@ -57,7 +57,7 @@ template <class T> std::string by_reduction(const Worker<T>& worker, const Tall<
     if (t.m == t.n) {
         Matrix<T> a(t.n, t.n);
         copy_scaled<T, T>(t.a, {a.view.data, 1, a.view.ld}, t.n, t.n, t.scale);
-        const Square<T> square = decompose_square(worker, a.view, t.vectors, by_jacobi);
+        const Square<T> square = decompose_square(worker, a.view, t.vectors, by_jacobi, t.n <= exact_most);
         write_values(square, t.exponent, t.k, s);
         if (t.vectors) {
             write_columns(square.u.view, t.u, t.k);
@@ -66,7 +66,7 @@ template <class T> std::string by_reduction(const Worker<T>& worker, const Tall<
         return square.method;
     }
     const TallQr<T> qr(worker, t.a, t.m, t.n, t.scale, full);
-    const Square<T> square = decompose_square(worker, qr.r(), t.vectors, by_jacobi);
+    const Square<T> square = decompose_square(worker, qr.r(), t.vectors, by_jacobi, t.n <= exact_most);
     write_values(square, t.exponent, t.k, s);
     if (t.vectors) {
         Columns<T> u = square.u.view;

@@ -7,9 +7,9 @@
 //   qr            A = Q R by Householder reflections in blocks (R. Schreiber, C. Van Loan, 1989), of many rows as a tree of
 //                 pieces that fit the cache (J. Demmel et al., "Communication-optimal parallel and sequential QR", 2012); then R.
 //   jacobi        small squares: one-sided rotations (M. R. Hestenes, 1958); batches of small matrices one in each vector lane.
-//   bidiagonal    Householder from both sides in panels (J. Dongarra, D. Sorensen, S. Hammarling, 1989), then divide and conquer
-//                 (M. Gu, S. Eisenstat, 1995); values alone by implicit QR (J. Demmel, W. Kahan, "Accurate singular values of
-//                 bidiagonal matrices", 1990).
+//   bidiagonal    Householder from both sides in panels (J. Dongarra, D. Sorensen, S. Hammarling, 1989), up to 1,280 columns in
+//                 float64, then divide and conquer (M. Gu, S. Eisenstat, 1995); values alone by implicit QR (J. Demmel, W. Kahan,
+//                 "Accurate singular values of bidiagonal matrices", 1990).
 //   randomized    k of them from a random subspace (N. Halko, P. G. Martinsson, J. A. Tropp, 2011).
 //
 // The work is done on the tall way round; a wide matrix is read as its transpose. Signs: the entry of largest magnitude (the

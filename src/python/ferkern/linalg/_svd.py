@@ -131,9 +131,10 @@ def svd(
         - ``"jacobi"``: one-sided rotations (Hestenes, "Inversion of matrices by biorthogonalization", 1958); for small
           matrices, in a batch one matrix in each vector lane. Where a singular value is next to nothing beside
           another, ``"bidiagonal"`` takes over.
-        - ``"bidiagonal"``: Householder from both sides in panels (Dongarra, Sorensen, Hammarling, 1989), then divide
-          and conquer (Gu, Eisenstat, "A divide-and-conquer algorithm for the bidiagonal SVD", SIMAX 16, 1995); values
-          alone by implicit QR (Demmel, Kahan, "Accurate singular values of bidiagonal matrices", 1990).
+        - ``"bidiagonal"``: Householder from both sides in panels (Dongarra, Sorensen, Hammarling, 1989), for vectors up
+          to 1,280 columns in float64, then divide and conquer (Gu, Eisenstat, "A divide-and-conquer algorithm for the
+          bidiagonal SVD", SIMAX 16, 1995); values alone by implicit QR (Demmel, Kahan, "Accurate singular values of
+          bidiagonal matrices", 1990).
         - ``"randomized"``: `k` of them from a random subspace (Halko, Martinsson, Tropp, "Finding structure with
           randomness", SIAM Review 53, 2011, algorithm 4.4).
     oversample, iterations, seed
