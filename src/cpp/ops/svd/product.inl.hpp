@@ -92,7 +92,7 @@ template <class T> FK_INLINE ProductTile<T> tile_for(int rows, int columns) {
 // which share lines of the cache with the next; of the right one full panels, where few rows go over them (randomized,
 // 35,887 x 136: 55 -> 52 ms).
 template <class T> FK_INLINE bool left_stands(const SvdProduct<T>& g) {
-    return g.a_row == 1 && g.a_column * static_cast<int64_t>(sizeof(T)) <= 256;
+    return g.a_row == 1 && (g.a_column * static_cast<int64_t>(sizeof(T)) <= 256 || g.n <= 2 * Wide<T>::width);
 }
 template <class T> FK_INLINE bool right_stands(const SvdProduct<T>& g) { return g.b_column == 1 && g.m <= 4 * tile_rows; }
 
