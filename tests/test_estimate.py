@@ -172,6 +172,12 @@ def test_portions_and_runs_of_tiles():
     for threads, runs in ((1, 1), (2, 2), (3, 3)):
         session = wide.plan(kernels={far: "winograd4"}, threads=threads)
         assert max(found.runs for found in layers_of(wide, session, threads=threads)) == runs
+    # A dense layer takes all images at once: 0.4 million operations each.
+    g = GraphBuilder("head", (1, 15, 15))
+    g.softmax(g.dense(g.activation(g.dense(g.flatten("input"), 900)), 7))
+    head = g.finish()
+    gemm = next(f for f in layers_of(head, head.plan(batch=8, threads=4), threads=4) if f.family.startswith("gemm"))
+    assert (gemm.outputs, gemm.shared, gemm.beside) == (900, 4, False)
     # Input of 222 KB: worth no second thread to a global pooling.
     assert next(f for f in layers_of(wide, session, threads=3) if f.family.startswith("global_pool")).shared == 1
 

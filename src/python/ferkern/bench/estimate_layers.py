@@ -146,12 +146,18 @@ def layers_of(network: Network, session: Session, *, threads: int, isa: str | No
 def _sharing(cost: LayerCost, images: int, threads: int) -> int:
     """Threads that a layer is worth, by the rules of the plans: one portion at a time, by operations, or by bytes."""
     op, name, _ = cost.kernel.split(":")
+    passed = cost.bytes_read - cost.weight_bytes + cost.bytes_written
     if op in ("pool", "global_pool"):
         worth = cost.bytes_read / (_BYTES_WORTH if op == "pool" else _POOLED_WORTH)
     elif name == "matvec":
         worth = cost.weight_bytes / _BYTES_WORTH
+    elif op in ("batch_norm", "concat"):
+        worth = passed / _BYTES_WORTH
+    elif op in ("elementwise", "reorder", "softmax"):
+        worth = passed * images / _BYTES_WORTH
     else:
-        worth = (cost.work * images if name in _TRANSFORMED else cost.flops) / _OPERATIONS_WORTH
+        whole = op == "gemm" or name in _TRANSFORMED
+        worth = (cost.work * images if whole else cost.flops) / _OPERATIONS_WORTH
     return max(1, min(threads, int(worth)))
 
 

@@ -24,6 +24,7 @@ _KINDS = ("plain", "plain", "pointwise", "wide", "residual", "residual", "separa
 _TOWERS = (
     (28, 96), (22, 320), (20, 256), (18, 384), (14, 192), (14, 512), (12, 80), (10, 640), (9, 160), (7, 448), (6, 144),
 )  # fmt: skip
+_DENSE = ((10240, 2048, 1536, 7), (6400, 3072, 2048, 600), (1920, 416, 96, 12), (768, 224, 160, 40))
 _CLASSES = (7, 7, 40, 300, 1500)
 _PLAIN = {"plain": 3, "wide": 5, "pointwise": 1}
 
@@ -40,8 +41,7 @@ def probes(count: int = 24) -> Iterator[Network]:
     yield _normalised()
     yield from (_bottlenecks(side, channels) for side, channels in ((28, 384), (14, 768), (7, 1536)))
     yield from (_towers(side, channels) for side, channels in _TOWERS)
-    yield _dense(10240, 2048, 1536, 7)
-    yield _dense(6400, 3072, 2048, 600)
+    yield from (_dense(*sizes) for sizes in _DENSE)
 
 
 def _work(net: Network) -> float:
@@ -131,7 +131,7 @@ def _normalised() -> Network:
 
 
 def _dense(features: int, first: int, second: int, classes: int) -> Network:
-    """Weights that no cache keeps."""
+    """Weights that no cache keeps, or that one does for a whole batch."""
     g = GraphBuilder(f"dense_{features}", (features // 64, 8, 8))
     x = g.activation(g.dense(g.flatten(g.conv_bn("input", features // 64, 1)), first))
     return _classified(g, g.activation(g.dense(x, second)), classes)
