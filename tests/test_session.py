@@ -220,12 +220,26 @@ def test_profile_covers_the_run(rng):
     [
         ({"device": "tpu"}, "device must be"),
         ({"precision": "int4"}, "precision must be 'float32', 'bfloat16' or 'int8', is 'int4'"),
-        ({"batch": 0}, "batch must be at least 1, is 0"),
+        ({"batch": 0}, "batch must be from 1 to 2,147,483,647, is 0"),
+        ({"batch": 10**12}, "batch must be from 1 to 2,147,483,647, is 1,000,000,000,000"),
         ({"threads": 0}, "threads must be from 1 to 1024, is 0"),
     ],
 )
 def test_wrong_plan(options, match):
     with pytest.raises(ValueError, match=match):
+        build("fer_2conv").plan(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"batch": 2.5}, "batch must be a whole number, is 2.5"),
+        ({"batch": "2"}, "batch must be a whole number, is '2'"),
+        ({"threads": 1.0}, "threads must be a whole number, is 1.0"),
+    ],
+)
+def test_numbers_of_a_plan_are_whole(options, match):
+    with pytest.raises(TypeError, match=match):
         build("fer_2conv").plan(**options)
 
 

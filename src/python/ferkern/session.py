@@ -22,6 +22,7 @@ __all__ = ["Ledger", "LedgerRow", "Session"]
 Float32 = npt.NDArray[np.float32]
 
 
+_MOST_IMAGES = 2**31 - 1  # counted in 32 bits
 # Weights of a dense layer that do not stay in a second-level cache beside everything else.
 _BOUND_BY_MEMORY = 256 * 1024
 
@@ -81,12 +82,15 @@ class Session:
                 f"precision 'int8': network {network.name!r} is not calibrated; "
                 "ferkern.quantize.calibrate(network, images) gives one that is"
             )
+        for name, number in (("batch", batch), ("threads", threads), ("budget", budget)):
+            if number is not None and not isinstance(number, (int, np.integer)):
+                raise TypeError(f"{name} must be a whole number, is {number!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be from 1 to 1024, is {threads}")
         if budget is not None and (device == "cpu" or budget < 1):
             raise ValueError(f"budget is for devices, in bytes, is {budget} with device {device!r}")
-        if batch < 1:
-            raise ValueError(f"batch must be at least 1, is {batch}")
+        if not 1 <= batch <= _MOST_IMAGES:
+            raise ValueError(f"batch must be from 1 to {_MOST_IMAGES:,}, is {batch:,}")
         shapes = network.infer_shapes()
         graph = _core.Graph(network.name, network.input, list(network.input_shape))
         for node in network.nodes:
