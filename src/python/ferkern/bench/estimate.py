@@ -90,7 +90,7 @@ def estimate(
     """Estimate the time of a network's call on another machine, in float32.
 
     Each layer has two bounds there, its operations at the machine's peak and its bytes at the bandwidth of the level of
-    memory that they come from. How near a kernel comes to them is learned here from probes (`calibrate`, half a minute,
+    memory that they come from. How near a kernel comes to them is learned here from probes (`calibrate`, forty seconds,
     once): by kernel, shape, vector width and threads. With `run` the network itself is run here as well, with the
     other machine's instruction set and threads as far as they are there, and each of its layers keeps the ratio of its
     own time to what is expected of it.
