@@ -134,6 +134,8 @@ DAMAGE = [
             {"group": [1]},
             {"interleave": 1},
             {"runs": 1},
+            {"local": 1},
+            {"local": True},  # of vectors
         )
     ),
 ]

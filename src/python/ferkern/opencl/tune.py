@@ -19,6 +19,7 @@ from ferkern.opencl.memory import check_sizes, download, empty, upload
 from ferkern.opencl.ops.conv2d import plan_of
 from ferkern.opencl.ops.conv2d_direct import extents
 from ferkern.opencl.ops.conv2d_run import run_tiles, serves
+from ferkern.opencl.ops.conv2d_tiles import local_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning, candidates
 from ferkern.opencl.ops.plan import Plan, Shape
 from ferkern.opencl.tuned import Choice, save
@@ -252,6 +253,9 @@ def _every(device: Device, shape: Shape) -> Iterator[Choice]:
             cols = int(shape["n"]) * -(-int(shape["oh"]) // m) * -(-int(shape["ow"]) // m)
         for tuning in candidates(device.info, cols):
             yield Choice(name, tuning)
+        if name == "direct" and device.info.kind != "cpu":
+            for tuning in local_tiles(device.info):
+                yield Choice(name, tuning)
         if serves(device, shape, None):
             for tuning in run_tiles(device.info):
                 yield Choice(name, tuning)
@@ -260,7 +264,7 @@ def _every(device: Device, shape: Shape) -> Iterator[Choice]:
 def _grouped(choice: Choice) -> Iterator[Choice]:
     """The same tile with other groups, and with its vectors in the other order."""
     t = choice.tuning
-    if t.runs:
+    if t.runs or t.local:
         return
     groups = (
         ((2, 1, 1), (8, 1, 1), (8, 4, 1), (32, 1, 1)) if not t.interleave else ((32, 1, 1), (64, 1, 1), (128, 1, 1))

@@ -37,7 +37,7 @@ class Choice:
         t = self.tuning
         order = ", interleaved" if t.interleave else ""
         group = f", group {' x '.join(map(str, t.group))}" if t.group else ""
-        runs = ", in runs" if t.runs else ""
+        runs = ", in runs" if t.runs else ", in local tiles" if t.local else ""
         return f"{self.kernel} {t.tile} x {t.vecs} x {t.lanes}{group}{order}{runs}"
 
 

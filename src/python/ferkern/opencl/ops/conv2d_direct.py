@@ -11,6 +11,7 @@ import numpy as np
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_run import DirectRunWay, serves_strides
+from ferkern.opencl.ops.conv2d_tiles import TileWay, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.ops.window import PlainConvolution
@@ -48,11 +49,13 @@ class ReferencePlan(PlainConvolution):
 
 
 class DirectPlan:
-    """The definition's sums: strides on a CPU in runs of outputs, all else in vectors of pixels."""
+    """The definition's sums: local tiles on a GPU; on a CPU strides in runs, the rest in vectors of pixels."""
 
     def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
-        self._way: DirectRunWay | PixelWay
-        if serves_strides(device, shape, tuning):
+        self._way: DirectRunWay | PixelWay | TileWay
+        if serves_tiles(device, shape, tuning):
+            self._way = TileWay(device, shape, tuning)
+        elif serves_strides(device, shape, tuning):
             self._way = DirectRunWay(device, shape, 1, tuning)
         else:
             self._way = PixelWay(device, shape, tuning)

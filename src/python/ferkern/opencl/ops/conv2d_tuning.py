@@ -38,6 +38,8 @@ class Tuning:
     """Work items of a group: along a row, over rows, over blocks of filters; None: `grouped`."""
     runs: bool = False
     """The layer in runs (``conv2d_run.py``): `tile` tiles or outputs times `vecs` vectors of `lanes` filters."""
+    local: bool = False
+    """By tiles in local memory (``conv2d_tiles.py``): `tile` filters times `vecs` pixels of a work item."""
 
     def defines(self) -> dict[str, int]:
         """The build options of ``conv2d_direct.cl`` and ``conv2d_product.cl``."""
@@ -57,7 +59,7 @@ class Tuning:
         try:
             lanes, vecs, tile, interleave = (values[name] for name in ("lanes", "vecs", "tile", "interleave"))
             group = None if values["group"] is None else tuple(values["group"])
-            runs = values.get("runs", False)
+            runs, local = values.get("runs", False), values.get("local", False)
         except (KeyError, TypeError):
             return None
         numbers = (lanes, vecs, tile, *(group or ()))
@@ -65,9 +67,11 @@ class Tuning:
             return None
         if lanes not in LANES or vecs > 8 or tile > 32 or type(interleave) is not bool:
             return None
-        if type(runs) is not bool or (runs and lanes < 4):
+        if type(runs) is not bool or type(local) is not bool or (runs and (lanes < 4 or local)):
             return None
-        return cls(lanes, vecs, tile, interleave, group, runs)
+        if local and (lanes != 1 or group is None or group[2] != 1):
+            return None
+        return cls(lanes, vecs, tile, interleave, group, runs, local)
 
 
 def grouped(info: DeviceInfo, size: Sequence[int]) -> tuple[int, ...]:
