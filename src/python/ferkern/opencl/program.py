@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,7 @@ def built() -> dict[str, tuple[int, int]]:
     return counts
 
 
+@lru_cache(maxsize=1024)  # a layer asks anew in each run: 10 us for the hash
 def _key(info: DeviceInfo, text: str, options: tuple[str, ...]) -> str:
     parts = (info.platform, info.name, info.version, info.driver, *options, text)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -13,13 +13,15 @@ __all__ = ["Tuning", "by_rule", "candidates", "cost", "grouped", "native_lanes"]
 
 LANES = (1, 2, 4, 8, 16)
 # Filters x vectors of pixels of a work item whose sums, pixels and a weight fit the registers: 32 of AVX-512, 16 of
-# AVX2. The rule takes one of the first three, since each takes the device's compiler up to a second.
-_WIDE_TILES = ((8, 2), (10, 2), (12, 1), (16, 1), (12, 2), (6, 3), (4, 4), (5, 4))
+# AVX2. The rule takes one of the first four, since each takes the device's compiler up to a second.
+_WIDE_TILES = ((16, 1), (8, 2), (10, 2), (12, 1), (12, 2), (6, 3), (4, 4), (5, 4))
 _NARROW_TILES = ((6, 2), (5, 2), (8, 1), (10, 1), (12, 1), (4, 3), (4, 2), (3, 4))
 # A GPU's threads have 255 registers at most, and more of them wait for memory where each takes fewer.
 _GPU_TILES = ((8, 4), (8, 2), (4, 4), (4, 2), (8, 1), (4, 1))
 # What a step of a tile's sums takes beside its multiply-adds, in multiply-adds: loop and addresses.
 _STEP = 3.0
+# And each vector of pixels but the first with AVX-512, whose instructions take a weight from memory for one of them.
+_LOAD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,14 @@ def by_rule(info: DeviceInfo, filters: int, cols: int, rows: int) -> Tuning:
     cols, rows
         Positions that neighbour each other, and how often there are so many; at least one lane's worth.
     """
-    return min(candidates(info, cols, widths=1, tiles=3), key=lambda tuning: cost(tuning, filters, cols, rows))
+    return min(candidates(info, cols, widths=1, tiles=4), key=lambda tuning: cost(tuning, filters, cols, rows))
 
 
 def cost(tuning: Tuning, filters: int, cols: int, rows: int) -> float:
     """Multiply-adds of vectors that the tiles take for one term of the sums, the loop around them counted in."""
     items = rows * -(-cols // (tuning.lanes * tuning.vecs)) * -(-filters // tuning.tile)
-    return items * (tuning.tile * tuning.vecs + _STEP)
+    loads = _LOAD * (tuning.vecs - 1) if tuning.lanes == 16 else 0.0
+    return items * (tuning.tile * tuning.vecs + _STEP + loads)
 
 
 def native_lanes(info: DeviceInfo) -> int:
