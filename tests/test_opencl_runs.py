@@ -10,7 +10,7 @@ import winograd
 from ferkern import _core
 from ferkern.opencl import find
 from ferkern.opencl.memory import download, upload
-from ferkern.opencl.ops.conv2d_direct import DirectPlan
+from ferkern.opencl.ops.conv2d_direct import DirectPlan, in_bands
 from ferkern.opencl.ops.conv2d_run import native_lanes, run_tiles, serves, serves_strides
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from ferkern.opencl.ops.conv2d_winograd import Winograd2Plan, Winograd4Plan
@@ -143,3 +143,31 @@ def test_taken_where_they_pay(cl_device):
     assert serves(device, shape, None) is own
     assert not serves(device, shape, STAGED)
     assert not serves(device, shape_of(zeros(1, 3, 3, 1), zeros(2, 3, 3, 3), None, {"padding": 1}), None)
+
+
+def test_bands_within_the_bound(cl_device, rng):
+    """Rows that a band does not divide, borders, phases, tiles that filters do not fill; a CPU alone takes bands."""
+    device, ran = find(cl_device), 0
+    for _ in range(40):
+        x, w, b = random_case(rng)
+        options = {
+            "stride": tuple(int(v) for v in rng.integers(1, 4, 2)),
+            "padding": tuple(int(v) for v in rng.integers(0, 3, 4)),
+            "dilation": int(rng.integers(1, 3)),
+        }
+        try:
+            shape = shape_of(x, w, b, options)
+        except ValueError:  # the window is larger than the image
+            continue
+        plan = in_bands(device, shape, None)
+        if plan is None:
+            continue
+        ran += 1
+        y = through(device, plan, shape, x, w, b)
+        expected = np.maximum(oracle.conv2d(x, w, b, **options), 0)
+        assert (np.abs(y - expected) <= direct_bound(x, w, b, **options)).all(), (x.shape, w.shape, options)
+        residual = rng.standard_normal(expected.shape).astype(np.float32)
+        y = through(device, plan, shape, x, w, b, residual, in_place=True)
+        expected = np.maximum(oracle.conv2d(x, w, b, **options) + residual, 0)
+        np.testing.assert_allclose(y, expected, atol=1e-3)
+    assert ran > 10 or device.info.kind != "cpu"

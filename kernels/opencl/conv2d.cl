@@ -7,7 +7,7 @@
  * 0: a work item goes through rows in vectors (cache lines on a CPU). An item for each pixel, with divisions for its place, took 633 us on
  * a CPU for 64 x 58 x 58 pixels, rows in vectors 35.
  */
-#include "fk_common.h"
+#include "fk_take.h"
 
 #ifndef FK_INTERLEAVE
 #define FK_INTERLEAVE 0
@@ -43,38 +43,6 @@ __kernel void conv2d_reference(const fk_conv2d_shape s, __global const float* re
     y[at] = fk_activate(residual != 0 ? sum + residual[at] : sum, s.activation, s.alpha);
 }
 
-/* Every `stride`-th of x, `count` of them, in vectors as far as they go; the last vector is read again where fewer are left. */
-inline void copy_row(__global const float* restrict x, const int stride, const int count, __global float* restrict to) {
-    int j = 0;
-    if (stride == 1 && count >= 8) {
-        for (; j < count; j += 8) {
-            const int at = min(j, count - 8);
-            vstore8(vload8(0, x + at), 0, to + at);
-        }
-    } else if (stride == 1 && count >= 4) {
-        for (; j < count; j += 4) {
-            const int at = min(j, count - 4);
-            vstore4(vload4(0, x + at), 0, to + at);
-        }
-    } else if (stride == 2 && count >= 9) {
-        /* The last of 16 is read as well, so it must be there: one pixel is left. */
-        for (; j < count - 1; j += 8) {
-            const int at = min(j, count - 9);
-            vstore8(vload16(0, x + 2 * at).even, 0, to + at);
-        }
-        j = count - 1;
-    } else if (stride == 2 && count >= 5) {
-        for (; j < count - 1; j += 4) {
-            const int at = min(j, count - 5);
-            vstore4(vload8(0, x + 2 * at).even, 0, to + at);
-        }
-        j = count - 1;
-    }
-    for (; j < count; ++j) {
-        to[j] = x[j * stride];
-    }
-}
-
 /* x [n, ic, ih, iw] -> taken [n, ic, phases_h, phases_w, th, tw]: the part of the image that windows reach, with its zeros.
  * Pixel (i, j) of phase (p, q) is (i stride_h + p, j stride_w + q), so that the pixels of neighbouring windows are neighbours.
  * Work items of dimension 1 share the rows of a phase. */
@@ -91,12 +59,12 @@ __kernel void conv2d_take(const fk_conv2d_shape s, const int phases_h, const int
     }
     const int top = phase / phases_w - s.pad_top;
     const int left = phase % phases_w - s.pad_left; /* the column of the first pixel */
-    /* Pixels [begin, end) of a row are of the image. */
-    const int begin = min(left < 0 ? FK_CEIL_DIV(-left, s.stride_w) : 0, tw);
-    const int end = left < s.iw ? clamp(FK_CEIL_DIV(s.iw - left, s.stride_w), begin, tw) : begin;
     x += (size_t)plane * s.ih * s.iw;
     taken += get_global_id(2) * th * tw;
 #if FK_INTERLEAVE
+    /* Pixels [begin, end) of a row are of the image. */
+    const int begin = min(left < 0 ? FK_CEIL_DIV(-left, s.stride_w) : 0, tw);
+    const int end = left < s.iw ? clamp(FK_CEIL_DIV(s.iw - left, s.stride_w), begin, tw) : begin;
     for (int i = first; i < last; ++i) {
         const int row = top + i * s.stride_h;
         for (int j = (int)get_global_id(0); j < tw; j += (int)get_global_size(0)) {
@@ -105,20 +73,6 @@ __kernel void conv2d_take(const fk_conv2d_shape s, const int phases_h, const int
         }
     }
 #else
-    int at = first * tw;
-    if (begin > 0 || end < tw || top < 0 || top + (last - 1) * s.stride_h >= s.ih) {
-        for (; at + 8 <= last * tw; at += 8) {
-            vstore8((float8)(0.0f), 0, taken + at);
-        }
-        for (; at < last * tw; ++at) {
-            taken[at] = 0.0f;
-        }
-    }
-    for (int i = first; i < last; ++i) {
-        const int row = top + i * s.stride_h;
-        if (row >= 0 && row < s.ih && begin < end) {
-            copy_row(x + (size_t)row * s.iw + left + begin * s.stride_w, s.stride_w, end - begin, taken + i * tw + begin);
-        }
-    }
+    fk_take_rows(s, top + first * s.stride_h, left, last - first, tw, x, taken + first * tw);
 #endif
 }

@@ -13,86 +13,11 @@
  * Build options: FK_LANES 1, 2, 4, 8, 16; FK_VECS; FK_TILE; FK_INTERLEAVE 1: neighbouring work items take neighbouring vectors
  * (one coalesced load on a GPU), 0: a work item's vectors are neighbours (cache lines on a CPU).
  */
-#include "fk_common.h"
+#include "fk_direct.h"
 
-#ifndef FK_TILE
-#define FK_TILE 1
-#endif
-#ifndef FK_VECS
-#define FK_VECS 1
-#endif
 #ifndef FK_INTERLEAVE
 #define FK_INTERLEAVE 0
 #endif
-
-/* w [oc, ic / groups, kh, kw], bias [oc] or null -> [group][block of FK_TILE filters][1 + ic / groups * kh * kw][FK_TILE]:
- * the bias, then the weights; zeros where the last block of a group has no filter. */
-__kernel void conv2d_pack(const fk_conv2d_shape s, __global const float* restrict w, __global const float* restrict bias,
-                          __global float* restrict packed) {
-    const int terms = s.ic / s.groups * s.kh * s.kw;
-    const int filters = s.oc / s.groups;
-    const int blocks = FK_CEIL_DIV(filters, FK_TILE);
-    const int k = (int)get_global_id(0); /* 0: the bias */
-    const size_t block = get_global_id(1);
-    if (k > terms || block >= (size_t)s.groups * blocks) {
-        return;
-    }
-    const int first = (int)(block % blocks) * FK_TILE;
-    const int group = (int)(block / blocks);
-    for (int t = 0; t < FK_TILE; ++t) {
-        float value = 0.0f;
-        if (first + t < filters) {
-            const size_t o = (size_t)group * filters + first + t;
-            value = k > 0 ? w[o * terms + k - 1] : bias != 0 ? bias[o] : 0.0f;
-        }
-        packed[(block * (1 + terms) + k) * FK_TILE + t] = value;
-    }
-}
-
-/* One window position further: pixels, and the phase that the next one lies in. */
-inline void fk_next_tap(int* at, int* phase, const int dilation, const int stride) {
-    *phase += dilation;
-    while (*phase >= stride) {
-        *phase -= stride;
-        ++*at;
-    }
-}
-
-/* Bias and sums are there; what is common to all outputs of a layer comes first, since the functions are long. */
-inline fk_vec fk_finish(const fk_vec sum, const fk_conv2d_shape s) {
-    if (s.activation == FK_ACTIVATION_NONE) {
-        return sum;
-    }
-    return fk_activate_vec(sum, s.activation, s.alpha);
-}
-
-/* A vector of outputs from lane `from` on, where it is not whole: it begins in `column` of `wide` positions for each row of the
- * output, of which ow are outputs; residual and y point to that row. */
-inline void fk_store_part(const fk_conv2d_shape s, fk_vec sum, int column, const int from, const int wide, const int ow,
-                          __global const float* residual, __global float* y) {
-    float value[FK_LANES];
-    int place[FK_LANES]; /* in the output, or -1 */
-    int row = 0;
-    for (int lane = 0; lane < FK_LANES; ++lane, ++column) {
-        if (column == wide) {
-            column = 0;
-            row += ow;
-        }
-        place[lane] = lane >= from && column < ow ? row + column : -1;
-    }
-    if (residual != 0) {
-        for (int lane = 0; lane < FK_LANES; ++lane) {
-            value[lane] = place[lane] >= 0 ? residual[place[lane]] : 0.0f;
-        }
-        sum += FK_LOAD(value);
-    }
-    FK_STORE(fk_finish(sum, s), value);
-    for (int lane = 0; lane < FK_LANES; ++lane) {
-        if (place[lane] >= 0) {
-            y[place[lane]] = value[lane];
-        }
-    }
-}
 
 /* x [n, ic, phases_h, phases_w, th, tw]: as it came (one phase), or from conv2d_take.
  * rows x cols positions an image, cols >= FK_LANES: oh x ow; or one row that goes through rows of the output, `wide` positions
@@ -119,94 +44,10 @@ conv2d_direct(const fk_conv2d_shape s, const int rows, const int cols, const int
     if (i >= rows || j >= cols || image >= (size_t)s.n) {
         return;
     }
-    const int phase = th * tw; /* pixels of one */
-    const size_t plane = (size_t)phases_h * phases_w * phase;
+    const size_t plane = (size_t)phases_h * phases_w * th * tw;
     x += (image * s.ic + (size_t)group * ic) * plane + (size_t)i * tw;
     packed += block * (1 + (size_t)ic * s.kh * s.kw) * FK_TILE;
-
-    /* A vector that reaches past the row begins earlier: its first lanes are those of others and are not stored. */
-    int at[FK_VECS];
-    fk_vec sum[FK_TILE][FK_VECS];
-#pragma unroll
-    for (int v = 0; v < FK_VECS; ++v) {
-        at[v] = min(j + v * step, cols - FK_LANES);
-#pragma unroll
-        for (int t = 0; t < FK_TILE; ++t) {
-            sum[t][v] = (fk_vec)(packed[t]);
-        }
-    }
-    for (int c = 0; c < ic; ++c, x += plane) {
-        int row = 0;
-        int phase_h = 0;
-        for (int p = 0; p < s.kh; ++p) {
-            __global const float* line = x + (size_t)phase_h * phases_w * phase + (size_t)row * tw;
-            int column = 0;
-            int phase_w = 0;
-            for (int q = 0; q < s.kw; ++q) {
-                packed += FK_TILE;
-                fk_vec pixel[FK_VECS];
-#pragma unroll
-                for (int v = 0; v < FK_VECS; ++v) {
-                    pixel[v] = FK_LOAD(line + phase_w * phase + column + at[v]);
-                }
-#pragma unroll
-                for (int t = 0; t < FK_TILE; ++t) {
-                    const fk_vec weight = (fk_vec)(packed[t]);
-#pragma unroll
-                    for (int v = 0; v < FK_VECS; ++v) {
-                        sum[t][v] = FK_FMA(pixel[v], weight, sum[t][v]);
-                    }
-                }
-                fk_next_tap(&column, &phase_w, s.dilation_w, s.stride_w);
-            }
-            fk_next_tap(&row, &phase_h, s.dilation_h, s.stride_h);
-        }
-    }
-
-    const size_t pixels = (size_t)s.oh * s.ow;
-    const size_t base = (image * s.oc + (size_t)group * filters + first) * pixels + (size_t)i * ow;
-    const int filters_here = min(FK_TILE, filters - first);
-    if (residual == 0 && s.activation <= FK_ACTIVATION_RELU && filters_here == FK_TILE) {
-        /* Nearly every layer: straight from the registers, where a vector is whole. */
-        const float least = s.activation == FK_ACTIVATION_RELU ? 0.0f : -INFINITY;
-        bool whole = true;
-#pragma unroll
-        for (int v = 0; v < FK_VECS; ++v) {
-            whole = whole && at[v] == j + v * step && at[v] % wide + FK_LANES <= ow;
-        }
-        if (whole) {
-#pragma unroll
-            for (int v = 0; v < FK_VECS; ++v) {
-                __global float* to = y + base + (size_t)(at[v] / wide) * ow + at[v] % wide;
-#pragma unroll
-                for (int t = 0; t < FK_TILE; ++t, to += pixels) {
-                    FK_STORE(select(sum[t][v], (fk_vec)(least), sum[t][v] < least), to);
-                }
-            }
-            return;
-        }
-    }
-    /* Through memory, so that the activations stand once in the program and not for every sum. */
-    float value[FK_TILE * FK_VECS][FK_LANES];
-#pragma unroll
-    for (int k = 0; k < FK_TILE * FK_VECS; ++k) {
-        FK_STORE(sum[k / FK_VECS][k % FK_VECS], value[k]);
-    }
-    for (int v = 0; v < FK_VECS && j + v * step < cols; ++v) {
-        const int begin = min(j + v * step, cols - FK_LANES);
-        const int from = j + v * step - begin;
-        const int column = begin % wide;
-        size_t to = base + (size_t)(begin / wide) * ow;
-        for (int t = 0; t < filters_here; ++t, to += pixels) {
-            fk_vec outputs = FK_LOAD(value[t * FK_VECS + v]);
-            if (from > 0 || column + FK_LANES > ow) {
-                fk_store_part(s, outputs, column, from, wide, ow, residual != 0 ? residual + to : residual, y + to);
-                continue;
-            }
-            if (residual != 0) {
-                outputs += FK_LOAD(residual + to + column);
-            }
-            FK_STORE(fk_finish(outputs, s), y + to + column);
-        }
-    }
+    const size_t base = (image * s.oc + (size_t)group * filters + first) * s.oh * s.ow + (size_t)i * ow;
+    fk_direct_tile(s, j, step, cols, wide, ow, phases_h, phases_w, th, tw, x, packed, min(FK_TILE, filters - first), base, residual,
+                   y);
 }

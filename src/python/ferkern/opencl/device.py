@@ -15,7 +15,7 @@ from ferkern.opencl.errors import DeviceError
 from ferkern.opencl.timeline import Timeline, clock_offset
 from ferkern.opencl.vendors import vendors_registered
 
-__all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded"]
+__all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded", "trouble"]
 
 INSTALL_CPU = "pip install 'ferkern[opencl-cpu]' brings a CPU device"
 REMEDY_DRIVER = f"install the driver of your GPU or accelerator, or {INSTALL_CPU}"
@@ -137,19 +137,23 @@ class Device:
 @contextmanager
 def guarded(device: Device, what: str) -> Iterator[None]:
     """Turns the driver's error into a DeviceError that says what failed."""
-    cl = device.cl
     try:
         yield
-    except cl.MemoryError as error:
-        raise DeviceError(
+    except device.cl.Error as error:
+        raise trouble(device, what, error) from error
+
+
+def trouble(device: Device, what: str, error: Exception) -> DeviceError:
+    """What a driver's error means."""
+    if isinstance(error, device.cl.MemoryError):
+        return DeviceError(
             "limit", f"{device.info} could not {what}: {error}", "use smaller batches, or close what else uses it"
-        ) from error
-    except cl.Error as error:
-        raise DeviceError(
-            "lost",
-            f"{device.info} could not {what}: {error}",
-            "start the process again; if it comes back, look at the device's driver and its log",
-        ) from error
+        )
+    return DeviceError(
+        "lost",
+        f"{device.info} could not {what}: {error}",
+        "start the process again; if it comes back, look at the device's driver and its log",
+    )
 
 
 @dataclass(slots=True)

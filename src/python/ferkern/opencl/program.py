@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ferkern.opencl import binaries
-from ferkern.opencl.device import Device, DeviceInfo, guarded
+from ferkern.opencl.device import Device, DeviceInfo, trouble
 from ferkern.opencl.errors import DeviceError
 
 __all__ = ["Program", "build", "built", "read_source"]
 
 log = logging.getLogger(__name__)
 
+_MOST_SIZES = 256  # that a kernel object remembers
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"\s*$')
 
 _built: dict[tuple[int, str], Program] = {}
@@ -53,12 +54,14 @@ class Program:
         device admits for this kernel are halved along their longest side.
         """
         kernel = self._kernel(name, arguments)
-        local = kernel.group(tuple(local_size))
-        rounded = tuple(-(-size // group) * group for size, group in zip(global_size, local, strict=True))
+        rounded, local = kernel.sizes(tuple(global_size), tuple(local_size))
         device, stream = self.device, self.device.stream
-        with device.lock, guarded(device, f"run the kernel {name}"):
-            kernel.handle.set_args(*arguments)
-            event = device.cl.enqueue_nd_range_kernel(stream.queue, kernel.handle, rounded, local)
+        with device.lock:
+            try:  # written out: `guarded` takes as long as setting the arguments
+                kernel.handle.set_args(*arguments)
+                event = device.cl.enqueue_nd_range_kernel(stream.queue, kernel.handle, rounded, local)
+            except device.cl.Error as error:
+                raise trouble(device, f"run the kernel {name}", error) from error
         if stream.timeline is not None:
             stream.timeline.command("kernel", name, event)
         return event
@@ -79,7 +82,7 @@ class _Kernel:
         self.handle = handle
         self._device = device
         self._limit = self._asked(device.cl.kernel_work_group_info.WORK_GROUP_SIZE)
-        self._groups: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._sizes: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = {}
         local = self._asked(device.cl.kernel_work_group_info.LOCAL_MEM_SIZE)
         if local > device.info.local_bytes:
             raise DeviceError(
@@ -89,11 +92,16 @@ class _Kernel:
                 "this is a wrong tuning parameter: delete what ferkern tune saved",
             )
 
-    def group(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
-        group = self._groups.get(wanted)
-        if group is None:
-            group = self._groups[wanted] = fit_group(self._device, wanted, self._limit)
-        return group
+    def sizes(self, items: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Work items rounded up to whole groups, and the group: as `wanted`, or what is admitted of it."""
+        found = self._sizes.get((items, wanted))
+        if found is None:
+            group = fit_group(self._device, wanted, self._limit)
+            rounded = tuple(-(-size // along) * along for size, along in zip(items, group, strict=True))
+            if len(self._sizes) == _MOST_SIZES:
+                self._sizes.clear()
+            found = self._sizes[items, wanted] = rounded, group
+        return found
 
     def _asked(self, what: Any) -> int:
         return int(self.handle.get_work_group_info(what, self._device.handle))

@@ -10,17 +10,19 @@ import numpy as np
 
 from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
+from ferkern.opencl.ops.conv2d_bands import BandWay, band_of
 from ferkern.opencl.ops.conv2d_run import DirectRunWay, serves_strides
 from ferkern.opencl.ops.conv2d_tiles import TileWay, serves_tiles
-from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped, native_lanes
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.ops.window import PlainConvolution
 from ferkern.opencl.program import build
 
-__all__ = ["DIRECT", "FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "take"]
+__all__ = ["DIRECT", "FILE", "DirectPlan", "Extent", "ReferencePlan", "extents", "in_bands", "take"]
 
 FILE = "conv2d.cl"
 DIRECT = "conv2d_direct.cl"
+_FEW = 64 * 1024  # bytes of weights
 _PART = 40.0  # multiply-adds of vectors in the time that storing a part of one takes
 
 
@@ -52,13 +54,14 @@ class DirectPlan:
     """The definition's sums: local tiles on a GPU; on a CPU strides in runs, the rest in vectors of pixels."""
 
     def __init__(self, device: Device, shape: Shape, tuning: Tuning | None = None) -> None:
-        self._way: DirectRunWay | PixelWay | TileWay
+        self._way: DirectRunWay | BandWay | PixelWay | TileWay
+        bands = tuning is None and _suits_bands(shape, native_lanes(device.info))
         if serves_tiles(device, shape, tuning):
             self._way = TileWay(device, shape, tuning)
-        elif serves_strides(device, shape, tuning):
+        elif serves_strides(device, shape, tuning) and not bands:
             self._way = DirectRunWay(device, shape, 1, tuning)
         else:
-            self._way = PixelWay(device, shape, tuning)
+            self._way = in_bands(device, shape, tuning) or PixelWay(device, shape, tuning)
         self.tuning, self.sizes = self._way.tuning, self._way.sizes
 
     def load(self, weights: Mapping[str, Any]) -> None:
@@ -106,6 +109,26 @@ class PixelWay:
         size = (-(-e.cols // (t.lanes * t.vecs)), e.rows, images * self._blocks)
         group = t.group or grouped(self._device.info, size)
         self._program.launch("conv2d_direct", size, group, shape, *self._numbers, x, self._packed, residual, y)
+
+
+def _suits_bands(shape: Shape, lanes: int) -> bool:
+    """Whether bands are faster than runs where both serve strides: 1 x 1 windows whose outputs fill vectors, and few
+    weights, all of which each band goes through.
+    """
+    outputs, weights = int(shape["oh"]) * int(shape["ow"]), int(shape["oc"]) * int(shape["ic"])
+    filled = 8 * -(-outputs // lanes) * lanes <= 9 * outputs
+    return int(shape["kh"]) == int(shape["kw"]) == 1 and filled and 4 * weights <= _FEW
+
+
+def in_bands(device: Device, shape: Shape, tuning: Tuning | None) -> BandWay | None:
+    """Bands of rows, where the image would be copied first and rows of outputs are not too short for a vector."""
+    extent, tuning = _best(device, shape, tuning)
+    oh = int(shape["oh"])
+    if not extent.copied or tuning.interleave or extent.ow < extent.wide:
+        return None
+    extra = extent.th - oh
+    band = band_of(device, shape, tuning.lanes, extent.phases, extra, extent.tw)
+    return None if band is None else BandWay(device, shape, tuning, band, extent.phases, extra, extent.tw)
 
 
 def take(
