@@ -232,8 +232,8 @@ template <class T, int H> FK_INLINE bool four_settled(const SvdRows<T>& j, int a
     for (int u = 0; u < H; ++u) {
         V g[4];
         FK_UNROLL
-        for (int c = 0; c < 4; ++c) {
-            g[c] = splat(T(0));
+        for (V& sum : g) {
+            sum = splat(T(0));
         }
         const T* row = j.x;
         for (int i = 0; i < j.rows; ++i, row += 2 * svd_half) {
