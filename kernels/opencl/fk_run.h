@@ -144,14 +144,25 @@ inline void fk_run_products(const int points, const int terms, const int ic, con
     }
 }
 
-/* act(sums + residual) in place of `count` sums. */
-inline void fk_add(const fk_conv2d_shape s, __global const float* residual, const int count, __global float* sums) {
+/* sums + residual in place of `count` sums. */
+inline void fk_add(__global const float* residual, const int count, __global float* sums) {
     int j = 0;
     for (; j + FK_LANES <= count; j += FK_LANES) {
-        FK_STORE(fk_activate_vec(FK_LOAD(sums + j) + FK_LOAD(residual + j), s.activation, s.alpha), sums + j);
+        FK_STORE(FK_LOAD(sums + j) + FK_LOAD(residual + j), sums + j);
     }
+#if FK_LANES > 4
+    for (; j + 4 <= count; j += 4) {
+        vstore4(vload4(0, sums + j) + vload4(0, residual + j), 0, sums + j);
+    }
+#endif
     for (; j < count; ++j) {
-        sums[j] = fk_activate(sums[j] + residual[j], s.activation, s.alpha);
+        sums[j] += residual[j];
+    }
+}
+
+inline void fk_activate_all(const fk_conv2d_shape s, const int count, __global float* sums) {
+    for (int j = 0; j < count; j += FK_LANES) {
+        FK_STORE(fk_activate_vec(FK_LOAD(sums + j), s.activation, s.alpha), sums + j);
     }
 }
 
@@ -196,9 +207,7 @@ inline void fk_run_turn(const fk_conv2d_shape s, const fk_vec bias, const bool f
         }
     }
     if (finished && s.activation != FK_ACTIVATION_NONE) {
-        for (int k = 0; k < FK_LANES * FK_PLANE; k += FK_LANES) {
-            FK_STORE(fk_activate_vec(FK_LOAD(planes + k), s.activation, s.alpha), planes + k);
-        }
+        fk_activate_all(s, FK_LANES * FK_PLANE, planes);
     }
 }
 
@@ -209,14 +218,19 @@ inline void fk_run_store(const fk_conv2d_shape s, const fk_parts* parts, const i
     const size_t plane = (size_t)s.oh * s.ow;
     size_t filter = first * plane;
     for (int k = 0; k < filters; ++k, planes += FK_PLANE, filter += plane) {
-        for (int piece = 0; piece < parts->pieces; ++piece) {
-            __global float* line = planes + parts->from[piece] * FK_M;
-            size_t to = filter + parts->to[piece];
-            for (int i = 0; i < parts->lines[piece]; ++i, to += s.ow, line += FK_TILE * FK_M) {
-                if (residual != 0) {
-                    fk_add(s, residual + to, parts->outputs[piece], line);
+        if (residual != 0) {
+            for (int piece = 0; piece < parts->pieces; ++piece) {
+                for (int i = 0; i < parts->lines[piece]; ++i) {
+                    fk_add(residual + filter + parts->to[piece] + i * s.ow, parts->outputs[piece],
+                           planes + (parts->from[piece] + i * FK_TILE) * FK_M);
                 }
-                fk_copy(line, parts->outputs[piece], y + to);
+            }
+            fk_activate_all(s, FK_PLANE, planes);
+        }
+        for (int piece = 0; piece < parts->pieces; ++piece) {
+            for (int i = 0; i < parts->lines[piece]; ++i) {
+                fk_copy(planes + (parts->from[piece] + i * FK_TILE) * FK_M, parts->outputs[piece],
+                        y + filter + parts->to[piece] + i * s.ow);
             }
         }
     }
