@@ -84,6 +84,7 @@ py::array dense_picture(const py::object& object, const char* name) {
 py::array picture_output(const std::optional<py::object>& out, const std::vector<py::ssize_t>& shape, const py::array& like,
                          const std::map<std::string, py::object>& inputs) {
     std::vector<Input> apart;
+    apart.reserve(inputs.size());
     for (const auto& [name, object] : inputs) {
         apart.push_back({name, as_array(object, name.c_str())});
     }

@@ -75,6 +75,7 @@ std::vector<py::array> concat_int8_shapes(const std::vector<py::object>& xs) {
     }
     const concat::Shape shape = concat::infer(params);
     std::vector<py::array> pieces;
+    pieces.reserve(xs.size());
     for (std::size_t i = 0; i < xs.size(); ++i) {
         pieces.push_back(shape_record(concat_int8::device_shape(shape, static_cast<int>(i))));
     }

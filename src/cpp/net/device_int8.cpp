@@ -207,6 +207,7 @@ bool lower_concat(DevicePlanner& planner, const Node& node) {
     }
     const concat::Shape shape = concat::infer(params);
     std::vector<int> from;
+    from.reserve(node.inputs.size());
     for (const int value : node.inputs) {
         from.push_back(rescaled(planner, node, value));
     }

@@ -202,6 +202,7 @@ bool lower_concat(Planner& planner, const Node& node) {
     const concat::Shape shape = concat::infer(params);
     const auto layer = std::make_shared<concat_int8::Plan>(shape, planner.threads());
     std::vector<int> from;
+    from.reserve(node.inputs.size());
     for (const int value : node.inputs) {
         from.push_back(rescaled(planner, node, value));
     }
