@@ -10,7 +10,9 @@ through torch (TF32 off), if torch is installed with CUDA.
 A layer's weights are packed and its arrays are where the side computes before the clock starts; a call of the device
 is its kernels queued and waited for, many in a row, a call of the processor the kernel's own time in a network of this
 one layer (without reordering to and from NCHW). Results are compared before anything is timed. The sides take turns of
-ten milliseconds; medians. Small networks run eight images a call, the others one, unless --batch says otherwise.
+ten milliseconds behind a pause as long, in which the other's threads fall asleep (ferkern's stay awake for 0.2 ms);
+medians. The device's time holds what the host takes to queue its kernels, the processor's does not. Small networks run
+eight images a call, the others one, unless --batch says otherwise.
 Depthwise layers are an op of their own and not in the table. Intel's CPU runtime is told to keep its threads on cores
 of their own, unless its variables are set: without that, in some processes both stay on one core and everything takes
 twice as long. It binds the calling thread as well, so the processor's threads are started before it.
