@@ -84,6 +84,10 @@ def download(device: Device, buffer: Any, out: Array) -> None:
     begin = perf_counter()
     with guarded(device, f"give {out.nbytes:,} bytes back"):
         stream = device.stream
+        if device.info.kind == "cpu":
+            # A thread of the host that waits for a queue computes beside the driver's, one that waits for a copy sleeps
+            # (Intel's runtime, two cores: fer_small with eight images 6.9 -> 4.3 ms).
+            stream.queue.finish()
         event = device.cl.enqueue_copy(stream.queue, out, buffer, is_blocking=True)
         if stream.timeline is not None:
             stream.timeline.command("device to host", "download", event, out.nbytes, begin)

@@ -193,7 +193,8 @@ class DeviceNetwork:
         with timeline.span("host", "look at the arrays") if timeline is not None else nullcontext():
             x, y = _core.run_arrays(x, out, self.input_dims, self.output_dims)
         with device.using(self.lane if timeline is None else device.stream):
-            x_there, y_there = (empty(device, size) for size in self.end_bytes)
+            with timeline.span("host", "take memory") if timeline is not None else nullcontext():
+                x_there, y_there = (empty(device, size) for size in self.end_bytes)
             for first in range(0, len(x), self.batch):
                 images = slice(first, min(first + self.batch, len(x)))
                 upload(device, x[images], x_there)

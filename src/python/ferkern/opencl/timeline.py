@@ -103,6 +103,7 @@ class Timeline:
         if end > ended:
             begin = max(begin, ended)
             self._host.append(Span("queue", last.layer, "the host learns of the end", begin, end - begin))
+        self._host.append(Span("host", last.layer, "ask for the end's time", end, perf_counter() - end))
 
     def spans(self) -> list[Span]:
         """All spans of commands that have ended and of the host, in the order of their starts; they may overlap."""
