@@ -49,15 +49,19 @@ def random_case(rng, window=None):
     return x, rng.standard_normal((o, c, kh, kw)).astype(np.float32), rng.standard_normal(o).astype(np.float32)
 
 
+def random_options(rng):
+    return {
+        "stride": tuple(int(v) for v in rng.integers(1, 4, 2)),
+        "padding": tuple(int(v) for v in rng.integers(0, 3, 4)),
+        "dilation": int(rng.integers(1, 3)),
+    }
+
+
 def test_strides_within_the_bound(cl_device, rng):
     device, ran = find(cl_device), 0
     for case in range(80):
         x, w, b = random_case(rng)
-        options = {
-            "stride": tuple(int(v) for v in rng.integers(1, 4, 2)),
-            "padding": tuple(int(v) for v in rng.integers(0, 3, 4)),
-            "dilation": int(rng.integers(1, 3)),
-        }
+        options = random_options(rng)
         shape = shape_of(x, w, b, options)
         tuning = list(run_tiles(device.info))[case % 3]
         if not serves_strides(device, shape, tuning):
@@ -150,11 +154,7 @@ def test_bands_within_the_bound(cl_device, rng):
     device, ran = find(cl_device), 0
     for _ in range(40):
         x, w, b = random_case(rng)
-        options = {
-            "stride": tuple(int(v) for v in rng.integers(1, 4, 2)),
-            "padding": tuple(int(v) for v in rng.integers(0, 3, 4)),
-            "dilation": int(rng.integers(1, 3)),
-        }
+        options = random_options(rng)
         try:
             shape = shape_of(x, w, b, options)
         except ValueError:  # the window is larger than the image

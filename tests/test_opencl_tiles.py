@@ -10,12 +10,12 @@ import pytest
 import oracle
 from ferkern import _core, nn
 from ferkern.opencl import find
-from ferkern.opencl.memory import download, upload
 from ferkern.opencl.ops import conv2d as op
 from ferkern.opencl.ops.conv2d_direct import DirectPlan
 from ferkern.opencl.ops.conv2d_tiles import TileWay, local_tiles, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from test_conv2d import bound
+from test_opencl_runs import through
 
 pytestmark = pytest.mark.slow
 
@@ -24,16 +24,10 @@ SQUARE = Tuning(1, 4, 4, interleave=True, group=(16, 16, 1), local=True)
 NARROW = Tuning(1, 8, 4, interleave=True, group=(4, 2, 1), local=True)
 
 
-def through(device, shape, tuning, x, w, b, residual=None):
+def in_tiles(device, shape, tuning):
     plan = DirectPlan(device, shape, tuning)
     assert isinstance(plan._way, TileWay)
-    dims = [int(shape[name]) for name in ("n", "oc", "oh", "ow")]
-    plan.load({"w": upload(device, w), "b": None if b is None else upload(device, b)})
-    y = np.full(dims, np.nan, np.float32)
-    there = upload(device, y)
-    plan.run([upload(device, x)], None if residual is None else upload(device, residual), there, dims[0])
-    download(device, there, y)
-    return y
+    return plan
 
 
 @pytest.mark.parametrize("tuning", [SQUARE, NARROW], ids=["square", "narrow"])
@@ -67,7 +61,7 @@ def test_within_the_bound(cl_device, rng, tuning):
             allowed = allowed + 2e-7 * np.abs(expected)
         if activation is not None:
             expected = oracle.activate(expected, activation)
-        y = through(device, shape, tuning, x, w, b, residual)
+        y = through(device, in_tiles(device, shape, tuning), shape, x, w, b, residual)
         # silu's slope is 1.1 at most, its own error a few units in the last place.
         assert (np.abs(y - expected) <= 1.1 * allowed + 1e-6 * np.abs(expected)).all(), (x.shape, w.shape, options)
 
@@ -79,7 +73,7 @@ def test_what_is_outside_is_a_zero_like_any_other(cl_device, rng):
     w[3, 1, 0, 0] = np.inf
     x[0, 0, 5, 5] = np.nan
     shape = _core.conv2d_shape(x, w, None, 1, 1, 1, 1, None, None)
-    y = through(device, shape, SQUARE, x, w, None)
+    y = through(device, in_tiles(device, shape, SQUARE), shape, x, w, None)
     np.testing.assert_array_equal(y, oracle.conv2d(x, w, None, padding=1))
     assert np.isnan(y[0, 3, 0]).all()
     assert np.isinf(y[0, 3, 2, 2])

@@ -1,0 +1,71 @@
+"""``ferkern estimate``: networks on other machines, the papers' rule and prices from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from command import ferkern
+from ferkern.bench.estimate_calibrate import calibrate
+from test_estimate import profile, scaled, small
+from test_machine import own_cache
+
+# They do not depend on the instruction set.
+pytestmark = pytest.mark.slow
+
+__all__ = ["own_cache"]
+
+
+def run(*arguments: object):
+    return ferkern("estimate", *arguments, FERKERN_CACHE_DIR=os.environ["FERKERN_CACHE_DIR"])
+
+
+def test_the_rule_from_the_command_line():
+    done = run("--fps", 60, "--score", 2812, "--at", 2.7, "--price", 400, "--watts", 65, "--per-kwh", 0.3)
+    assert done.returncode == 0, done.stderr
+    assert "need a machine of 62,489 points" in done.stdout
+    assert "A million inferences cost 0.16" in done.stdout
+    done = run("--score", 2812, "--at", 2.7, "--other-score", 56240, "--json")
+    assert json.loads(done.stdout)["fps_by_score"] == pytest.approx(54.0)
+
+
+def test_a_network_from_the_command_line(own_cache, tmp_path):
+    profile().save()
+    calibrate(profile(), networks=[small(), small("other", 24, 32)], seconds=0.0)
+    there = scaled(profile(machine={**profile().machine, "brand": "Another Processor"}), 2.0, 2.0)
+    there.save(tmp_path / "other.json")
+    done = run("fer_2conv", "--machine", tmp_path / "other.json", "--layers", "--threads", 2, "--price", 100)
+    assert done.returncode == 0, done.stderr
+    assert "fer_2conv, batch 1, float32, on Another Processor" in done.stdout
+    assert "2 threads" in done.stdout
+    assert "a call takes about" in done.stdout
+    assert "by the papers' rule (ratio of scores" in done.stdout
+    assert "arithmetic" in done.stdout
+    assert "A million inferences cost" in done.stdout
+    done = run("fer_2conv", "--machine", tmp_path / "other.json", "--no-run", "--json")
+    values = json.loads(done.stdout)["estimate"]
+    assert values["here_seconds"] is None
+    assert values["low"] < values["seconds"] < values["high"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to estimate"),
+        (["fer_2conv"], "NET and --machine belong together"),
+        (["--machine", "x.json"], "NET and --machine belong together"),
+        (["fer_2conv", "--machine", "nowhere.json"], "no machine profile"),
+        (["--fps", "60"], "--fps and --other-score need --score and --at"),
+        (["--fps", "0", "--score", "1", "--at", "1"], "wanted must be above 0"),
+        (["--score", "1", "--at", "1", "--fps", "2", "--price", "1", "--busy", "2"], "busy from 0 to 1"),
+        (["--price", "1", "--watts", "2"], "nothing to estimate"),
+    ],
+)
+def test_wrong_use(own_cache, arguments, message):
+    profile().save()
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
