@@ -168,15 +168,14 @@ void Plan::pack(const float* w, const float* bias) {
     }
 }
 
-bool Plan::pool(const pool::Shape& pool) {
-    const pool::Shape& p = pool;
+bool Plan::pool(const pool::Shape& p) {
     const bool pairs = p.kh == 2 && p.kw == 2 && p.stride_h == 2 && p.stride_w == 2 && p.oh == p.ih / 2 && p.ow == p.iw / 2;
     const std::int64_t ring = round_up(shape_.oc / shape_.groups, row_->block) * p.kh * p.iw;
     const bool rows = p.stride_h <= p.kh && p.kh <= most_pooled_rows && ring * 4 <= most_ring_bytes;
     if (row_->block == 1 || p.kind != pool_max || !(winograd_ ? pairs : rows)) {
         return false;
     }
-    pool_ = pool;
+    pool_ = p;
     if (!winograd_) {
         ring_floats_ = ring;
         divide_work();

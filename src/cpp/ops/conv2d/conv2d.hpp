@@ -57,9 +57,9 @@ class Plan {
     double work_of_image() const { return winograd_ ? winograd_->work_of_image() : 0; }
     // y is a part of a tensor of that many channels: its images lie so far apart. (A residual does not.)
     void place_in(std::int64_t channels) { y_channels_ = channels; }
-    // y takes the maxima that `pool` (of this convolution's outputs) gives; there is then no residual. False where the kernel
-    // does not do it.
-    bool pool(const pool::Shape& pool);
+    // y takes the maxima that the pool p (of this convolution's outputs) gives; there is then no residual. False where the
+    // kernel does not do it.
+    bool pool(const pool::Shape& p);
 
     // x, y (and residual, like y; may be null) hold `images` <= shape.n images in the plan's layout. Allocates nothing.
     void run(const float* x, float* y, const float* residual, int images, Scratch& scratch) const;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def serves_strides(device: Device, shape: Shape, tuning: Tuning | None) -> bool:
     return pays and serves(device, shape, tuning)
 
 
-class RunWay:
+class RunWay(ABC):
     """A work item for every share of the runs.
 
     `tuning`: `tile` tiles of a run, `vecs` vectors of `lanes` filters.
@@ -84,13 +85,13 @@ class RunWay:
     def _items(self, images: int) -> int:
         return min(-(-images * self._tiles_image // self.tuning.tile), _SHARES * self._device.info.compute_units)
 
+    @abstractmethod
     def _positions(self) -> int:
         """Weights of a filter and a channel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _scratch(self) -> int:
         """Floats of a work item."""
-        raise NotImplementedError
 
 
 class WinogradRunWay(RunWay):
