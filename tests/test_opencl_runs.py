@@ -171,3 +171,21 @@ def test_bands_within_the_bound(cl_device, rng):
         expected = np.maximum(oracle.conv2d(x, w, b, **options) + residual, 0)
         np.testing.assert_allclose(y, expected, atol=1e-3)
     assert ran > 10 or device.info.kind != "cpu"
+
+
+@pytest.mark.parametrize("even", [0, 1], ids=["ends on a pixel taken", "on one left out"])
+def test_bands_of_every_second_pixel_in_rows_of_any_length(cl_device, rng, even):
+    """Copied in vectors, the last of which begin where others have been already."""
+    device, lengths = find(cl_device), set()
+    for ow in range(1, 27):
+        x = rng.standard_normal((1, 3, 32, 2 * ow - 1 + even)).astype(np.float32)
+        w, b = rng.standard_normal((5, 3, 1, 1)).astype(np.float32), np.zeros(5, np.float32)
+        shape = shape_of(x, w, b, {"stride": 2})
+        plan = in_bands(device, shape, None)
+        if plan is None:
+            continue
+        lengths.add(ow)
+        y = through(device, plan, shape, x, w, b)
+        expected = np.maximum(oracle.conv2d(x, w, b, stride=2), 0)
+        assert (np.abs(y - expected) <= direct_bound(x, w, b, stride=2)).all(), ow
+    assert lengths >= {4, 5, 8, 9, 11, 12, 13, 16, 17, 20, 25} or device.info.kind != "cpu", lengths

@@ -1,5 +1,5 @@
 /* A register tile of a convolution whose lanes are pixels (conv2d_direct.cl, conv2d_bands.cl). Build options: FK_TILE filters,
- * FK_VECS vectors of FK_LANES pixels. */
+ * FK_VECS vectors of FK_LANES pixels; FK_POINTWISE 1: for windows of 1 x 1, whose loops took as long as their sums. */
 #ifndef FK_DIRECT_H
 #define FK_DIRECT_H
 
@@ -10,6 +10,9 @@
 #endif
 #ifndef FK_VECS
 #define FK_VECS 1
+#endif
+#ifndef FK_POINTWISE
+#define FK_POINTWISE 0
 #endif
 /* w [oc, ic / groups, kh, kw], bias [oc] or null -> [group][block of FK_TILE filters][1 + ic / groups * kh * kw][FK_TILE]:
  * the bias, then the weights; zeros where the last block of a group has no filter. */
@@ -88,6 +91,8 @@ inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step,
                            __global const float* restrict packed, const int filters_here, const size_t base,
                            __global const float* residual, __global float* y) {
     const int ic = s.ic / s.groups;
+    const int kh = FK_POINTWISE ? 1 : s.kh;
+    const int kw = FK_POINTWISE ? 1 : s.kw;
     const int phase = th * tw; /* pixels of one */
     const size_t plane = (size_t)phases_h * phases_w * phase;
     /* A vector that reaches past the row begins earlier: its first lanes are those of others and are not stored. */
@@ -104,11 +109,11 @@ inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step,
     for (int c = 0; c < ic; ++c, x += plane) {
         int row = 0;
         int phase_h = 0;
-        for (int p = 0; p < s.kh; ++p) {
+        for (int p = 0; p < kh; ++p) {
             __global const float* line = x + (size_t)phase_h * phases_w * phase + (size_t)row * tw;
             int column = 0;
             int phase_w = 0;
-            for (int q = 0; q < s.kw; ++q) {
+            for (int q = 0; q < kw; ++q) {
                 packed += FK_TILE;
                 fk_vec pixel[FK_VECS];
 #pragma unroll

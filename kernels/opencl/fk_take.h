@@ -17,19 +17,22 @@ inline void copy_row(__global const float* restrict x, const int stride, const i
             const int at = min(j, count - 4);
             vstore4(vload4(0, x + at), 0, to + at);
         }
-    } else if (stride == 2 && count >= 9) {
-        /* The last of 16 is read as well, so it must be there: one pixel is left. */
-        for (; j < count - 1; j += 8) {
-            const int at = min(j, count - 9);
-            vstore8(vload16(0, x + 2 * at).even, 0, to + at);
-        }
-        j = count - 1;
     } else if (stride == 2 && count >= 5) {
-        for (; j < count - 1; j += 4) {
-            const int at = min(j, count - 5);
-            vstore4(vload8(0, x + 2 * at).even, 0, to + at);
+        /* The first vector is every second from x on, those behind it from the pixel before: none reads past the last one. */
+        if (count >= 9) {
+            vstore8(vload16(0, x).even, 0, to);
+            j = 8;
+        } else {
+            vstore4(vload8(0, x).even, 0, to);
+            j = 4;
         }
-        j = count - 1;
+        for (; j + 8 <= count; j += 8) {
+            vstore8(vload16(0, x + 2 * j - 1).odd, 0, to + j);
+        }
+        for (; j < count; j += 4) {
+            const int at = min(j, count - 4);
+            vstore4(vload8(0, x + 2 * at - 1).odd, 0, to + at);
+        }
     }
     for (; j < count; ++j) {
         to[j] = x[j * stride];

@@ -16,7 +16,7 @@ from ferkern.opencl.program import build
 __all__ = ["BandWay", "band_of"]
 
 FILE = "conv2d_bands.cl"
-_SHARES = 4  # of a core
+_SHARES = 2  # of a core
 _BYTES = 128 * 1024  # of a band: a part of a second-level cache
 
 
@@ -53,7 +53,7 @@ class BandWay:
             "packed weights": 4 * self._blocks * (1 + self._terms) * tuning.tile,
             "bands": 4 * self._items(n) * floats,
         }
-        self._program = build(device, FILE, tuning.defines())
+        self._program = build(device, FILE, tuning.defines(pointwise=int(shape["kh"]) == int(shape["kw"]) == 1))
         self._buffers: dict[str, Any] = {}
         numbers = (band, self._bands, int(tw == ow), floats, *phases, band + extra, tw)
         self._numbers = tuple(np.int32(number) for number in numbers)

@@ -86,7 +86,7 @@ class PixelWay:
         self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self.tuning.tile}
         if e.copied:
             self.sizes["padded x"] = 4 * n * ic * e.phases[0] * e.phases[1] * e.th * e.tw
-        self._program = build(device, DIRECT, self.tuning.defines())
+        self._program = build(device, DIRECT, self.tuning.defines(pointwise=int(shape["kh"]) == int(shape["kw"]) == 1))
         self._packed: Any = None
         self._copy: Any = None
         numbers = (e.rows, e.cols, e.wide, e.ow, *e.phases, e.th, e.tw)

@@ -43,13 +43,14 @@ class Tuning:
     local: bool = False
     """By tiles in local memory (``conv2d_tiles.py``): `tile` filters times `vecs` pixels of a work item."""
 
-    def defines(self) -> dict[str, int]:
-        """The build options of ``conv2d_direct.cl`` and ``conv2d_product.cl``."""
+    def defines(self, pointwise: bool = False) -> dict[str, int]:
+        """The build options of ``conv2d_direct.cl``, ``conv2d_bands.cl`` and ``conv2d_product.cl``."""
         return {
             "FK_LANES": self.lanes,
             "FK_VECS": self.vecs,
             "FK_TILE": self.tile,
             "FK_INTERLEAVE": int(self.interleave),
+            **({"FK_POINTWISE": 1} if pointwise else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
