@@ -42,7 +42,7 @@ def native(tmp_path_factory) -> Path:
     base = ROOT / "src/cpp/base"
     sources = [
         ROOT / "tests/native/threads_check.cpp",
-        *(base / f"{n}.cpp" for n in ("threads", "isa", "cpu", "cgroup")),
+        *(base / f"{n}.cpp" for n in ("threads", "tick", "isa", "cpu", "cgroup")),
     ]
     flags = [
         "-std=c++20",

@@ -2,9 +2,9 @@
 
 ``python benchmarks/peers/load.py [--seconds 5] [--json OUT]``
 
-Each side runs alone for the time, first on an idle machine, then with one spinning process pinned on each processor.
-Printed: calls in the time and the share of them that is left under load, the median call, and the slowest 1 % of calls
-over the idle median.
+Each side runs alone for the time, on an idle machine and with one spinning process pinned on each processor; sides and
+states take turns of a second, since a machine is not equally fast all the time. Printed: calls in the time and what
+share of them is left under load, the median call, and the slowest 1 % of calls over the idle median.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import json
 import multiprocessing
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 from networks import PEERS, Call, settled
@@ -45,6 +47,36 @@ def timed(call: Call, x: np.ndarray, seconds: float) -> np.ndarray:
     return np.array(spent)
 
 
+@contextmanager
+def busy(processors: list[int]) -> Iterator[None]:
+    """Keep processors busy meanwhile."""
+    spinners = [multiprocessing.get_context("spawn").Process(target=spin, args=(p,), daemon=True) for p in processors]
+    for spinner in spinners:
+        spinner.start()
+    try:
+        sleep(0.5)  # until they spin
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.join()
+
+
+def in_turns(
+    calls: dict[str, Call], x: np.ndarray, processors: list[int], seconds: float
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Seconds of every call of each side, idle and loaded."""
+    turns = max(1, round(seconds))
+    spent: tuple[dict[str, list[np.ndarray]], ...] = ({side: [] for side in calls}, {side: [] for side in calls})
+    for _ in range(turns):
+        for loaded in (False, True):
+            with busy(processors) if loaded else nullcontext():
+                for side, call in calls.items():
+                    spent[loaded][side].append(timed(call, x, seconds / turns))
+    idle, busily = ({side: np.concatenate(parts) for side, parts in state.items()} for state in spent)
+    return idle, busily
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -62,28 +94,20 @@ def main() -> None:
         calls[peer] = make(network, model, THREADS)
         theirs = calls[peer](x)
         np.testing.assert_allclose(out, theirs, atol=2e-4 * max(1.0, float(np.abs(theirs).max())), err_msg=peer)
-    idle = {side: timed(call, x, arguments.seconds) for side, call in calls.items()}
-    spinners = [multiprocessing.get_context("spawn").Process(target=spin, args=(p,), daemon=True) for p in processors]
-    for spinner in spinners:
-        spinner.start()
-    try:
-        loaded = {side: timed(call, x, arguments.seconds) for side, call in calls.items()}
-    finally:
-        for spinner in spinners:
-            spinner.kill()
+    idle, loaded = in_turns(calls, x, processors, arguments.seconds)
     heads = f"{'idle calls':>10} {'loaded':>8} {'share':>6} {'idle ms':>8} {'loaded ms':>9} {'p99 / idle median':>18}"
     print(f"{'':12} {heads}")
     rows = []
     for side in calls:
-        free, busy = idle[side], loaded[side]
+        free, held_up = idle[side], loaded[side]
         row = {
             "side": side,
             "idle_calls": len(free),
-            "loaded_calls": len(busy),
-            "throughput_share": len(busy) / len(free),
+            "loaded_calls": len(held_up),
+            "throughput_share": len(held_up) / len(free),
             "idle_median_ms": 1e3 * float(np.median(free)),
-            "loaded_median_ms": 1e3 * float(np.median(busy)),
-            "p99_over_idle_median": float(np.percentile(busy, 99) / np.median(free)),
+            "loaded_median_ms": 1e3 * float(np.median(held_up)),
+            "p99_over_idle_median": float(np.percentile(held_up, 99) / np.median(free)),
         }
         rows.append(row)
         print(

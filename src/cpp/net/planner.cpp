@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "base/threads.hpp"
 #include "net/passes.hpp"
 #include "ops/reorder/reorder.hpp"
 
@@ -250,7 +251,9 @@ Program Planner::finish() {
         const int to = static_cast<int>(buffers_.size());
         buffers_.push_back({.floats = image, .place = Place::output});
         step(copy_node, {result}, to, {}, [result, to, image](const Frame& f) {
-            std::memcpy(f.out(to), f.in(result), static_cast<std::size_t>(f.images * image) * sizeof(float));
+            parallel_for(1, 1, [&](int, int) {
+                std::memcpy(f.out(to), f.in(result), static_cast<std::size_t>(f.images * image) * sizeof(float));
+            });
         });
     } else {
         buffers_[at(result)].place = Place::output;

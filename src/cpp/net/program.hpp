@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/scratch.hpp"
 #include "base/tensor.hpp"
+#include "base/threads.hpp"
 #include "ops/op.hpp"
 
 namespace fk::net {
@@ -29,6 +31,7 @@ struct Step {
     std::string kernel; // "op:name:isa"
     std::string value;  // that the stored node makes; empty for a step that is no node
     Cost cost;          // of one image
+    // Every thread that shares a network's loops calls it: outside of parallel_for it neither reads nor writes buffers.
     std::function<void(const Frame&)> run;
 };
 
@@ -71,12 +74,15 @@ class Program {
     // What one portion at a time needs.
     struct Context {
         Tensor<float> arena;
-        std::vector<float*> pointers;
         Scratch scratch;
         std::vector<double> seconds; // of each step, in the portions that it ran
     };
-    void point(Context& context, const float* x, float* y, int first) const;
-    void run_steps(Context& context, int begin, int end, int images, double* seconds) const;
+    int together_for(int images) const; // portions at the same time
+    // What each thread does, all of them side by side.
+    void walk(const float* x, float* y, int images, double* seconds, int slot);
+    void point(Context& context, const float* x, float* y, int first, std::vector<float*>& pointers);
+    // Steps from `begin` to `end`, of images from `first` on.
+    void run_steps(Context& context, const float* x, float* y, int first, int images, int begin, int end, double* seconds);
 
     std::vector<Step> steps_;
     std::vector<Buffer> buffers_;
@@ -84,6 +90,7 @@ class Program {
     std::vector<Context> contexts_; // one for each portion that runs at the same time
     Portions portions_;
     int batch_, threads_;
+    std::unique_ptr<Team> team_; // of more threads than one
 };
 
 // Gives each arena buffer that holds all images (or each that does not) an offset so that buffers whose lifetimes meet do not
