@@ -1,9 +1,9 @@
 #include "base/tick.hpp"
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
+#include <ctime>
 
 namespace fk {
 
