@@ -62,7 +62,7 @@ def busy(processors: list[int]) -> Iterator[None]:
             spinner.join()
 
 
-def in_turns(
+def idle_and_loaded(
     calls: dict[str, Call], x: np.ndarray, processors: list[int], seconds: float
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Seconds of every call of each side, idle and loaded."""
@@ -94,7 +94,7 @@ def main() -> None:
         calls[peer] = make(network, model, THREADS)
         theirs = calls[peer](x)
         np.testing.assert_allclose(out, theirs, atol=2e-4 * max(1.0, float(np.abs(theirs).max())), err_msg=peer)
-    idle, loaded = in_turns(calls, x, processors, arguments.seconds)
+    idle, loaded = idle_and_loaded(calls, x, processors, arguments.seconds)
     heads = f"{'idle calls':>10} {'loaded':>8} {'share':>6} {'idle ms':>8} {'loaded ms':>9} {'p99 / idle median':>18}"
     print(f"{'':12} {heads}")
     rows = []

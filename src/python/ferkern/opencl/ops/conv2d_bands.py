@@ -53,7 +53,7 @@ class BandWay:
             "packed weights": 4 * self._blocks * (1 + self._terms) * tuning.tile,
             "bands": 4 * self._items(n) * floats,
         }
-        self._program = build(device, FILE, tuning.defines(pointwise=int(shape["kh"]) == int(shape["kw"]) == 1))
+        self._program = build(device, FILE, tuning.defines(shape))
         self._buffers: dict[str, Any] = {}
         numbers = (band, self._bands, int(tw == ow), floats, *phases, band + extra, tw)
         self._numbers = tuple(np.int32(number) for number in numbers)

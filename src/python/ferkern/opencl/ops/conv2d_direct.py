@@ -13,7 +13,7 @@ from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_bands import BandWay, band_of
 from ferkern.opencl.ops.conv2d_run import DirectRunWay, serves_strides
 from ferkern.opencl.ops.conv2d_tiles import TileWay, serves_tiles
-from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped, native_lanes
+from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, cost, grouped, native_lanes, pointwise
 from ferkern.opencl.ops.plan import Shape, with_images
 from ferkern.opencl.ops.window import PlainConvolution
 from ferkern.opencl.program import build
@@ -86,7 +86,7 @@ class PixelWay:
         self.sizes = {"packed weights": 4 * self._blocks * (1 + self._terms) * self.tuning.tile}
         if e.copied:
             self.sizes["padded x"] = 4 * n * ic * e.phases[0] * e.phases[1] * e.th * e.tw
-        self._program = build(device, DIRECT, self.tuning.defines(pointwise=int(shape["kh"]) == int(shape["kw"]) == 1))
+        self._program = build(device, DIRECT, self.tuning.defines(shape))
         self._packed: Any = None
         self._copy: Any = None
         numbers = (e.rows, e.cols, e.wide, e.ow, *e.phases, e.th, e.tw)
@@ -117,7 +117,7 @@ def _suits_bands(shape: Shape, lanes: int) -> bool:
     """
     outputs, weights = int(shape["oh"]) * int(shape["ow"]), int(shape["oc"]) * int(shape["ic"])
     filled = 8 * -(-outputs // lanes) * lanes <= 9 * outputs
-    return int(shape["kh"]) == int(shape["kw"]) == 1 and filled and 4 * weights <= _FEW
+    return pointwise(shape) and filled and 4 * weights <= _FEW
 
 
 def in_bands(device: Device, shape: Shape, tuning: Tuning | None) -> BandWay | None:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ferkern.opencl.device import DeviceInfo
+from ferkern.opencl.ops.plan import Shape
 
-__all__ = ["Tuning", "by_rule", "candidates", "cost", "grouped", "native_lanes"]
+__all__ = ["Tuning", "by_rule", "candidates", "cost", "grouped", "native_lanes", "pointwise"]
 
 LANES = (1, 2, 4, 8, 16)
 # Filters x vectors of pixels of a work item whose sums, pixels and a weight fit the registers: 32 of AVX-512, 16 of
@@ -43,14 +44,14 @@ class Tuning:
     local: bool = False
     """By tiles in local memory (``conv2d_tiles.py``): `tile` filters times `vecs` pixels of a work item."""
 
-    def defines(self, pointwise: bool = False) -> dict[str, int]:
-        """The build options of ``conv2d_direct.cl``, ``conv2d_bands.cl`` and ``conv2d_product.cl``."""
+    def defines(self, shape: Shape | None = None) -> dict[str, int]:
+        """The build options of ``conv2d_product.cl``; with a shape, of ``conv2d_direct.cl`` and ``conv2d_bands.cl``."""
         return {
             "FK_LANES": self.lanes,
             "FK_VECS": self.vecs,
             "FK_TILE": self.tile,
             "FK_INTERLEAVE": int(self.interleave),
-            **({"FK_POINTWISE": 1} if pointwise else {}),
+            **({"FK_POINTWISE": 1} if shape is not None and pointwise(shape) else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,6 +113,11 @@ def cost(tuning: Tuning, filters: int, cols: int, rows: int) -> float:
     items = rows * -(-cols // (tuning.lanes * tuning.vecs)) * -(-filters // tuning.tile)
     loads = _LOAD * (tuning.vecs - 1) if tuning.lanes == 16 else 0.0
     return items * (tuning.tile * tuning.vecs + _STEP + loads)
+
+
+def pointwise(shape: Shape) -> bool:
+    """Windows of 1 x 1."""
+    return int(shape["kh"]) == int(shape["kw"]) == 1
 
 
 def native_lanes(info: DeviceInfo) -> int:
