@@ -189,3 +189,48 @@ def test_bands_of_every_second_pixel_in_rows_of_any_length(cl_device, rng, even)
         expected = np.maximum(oracle.conv2d(x, w, b, stride=2), 0)
         assert (np.abs(y - expected) <= direct_bound(x, w, b, stride=2)).all(), ow
     assert lengths >= {4, 5, 8, 9, 11, 12, 13, 16, 17, 20, 25} or device.info.kind != "cpu", lengths
+
+
+@pytest.mark.parametrize("size", [9, 10, 12, 13], ids="{0} pixels".format)
+@pytest.mark.parametrize("in_place", [False, True], ids=["apart", "in place"])
+def test_bands_across_images(cl_device, rng, size, in_place):
+    """Images whose outputs do not fill vectors are joined; a part of the planned batch is not."""
+    device, joined = find(cl_device), 0
+    for n in range(2, 10):
+        x = rng.standard_normal((n, 7, size, size)).astype(np.float32)
+        w, b = rng.standard_normal((19, 7, 1, 1)).astype(np.float32), rng.standard_normal(19).astype(np.float32)
+        shape = shape_of(x, w, b, {"stride": 2})
+        plan = in_bands(device, shape, None)
+        if plan is None:
+            continue
+        joined += plan.across is not None
+        without = oracle.conv2d(x, w, b, stride=2)
+        residual = rng.standard_normal(without.shape).astype(np.float32) if in_place else None
+        y = through(device, plan, shape, x, w, b, residual, in_place)
+        expected = np.maximum(without if residual is None else without + residual, 0)
+        np.testing.assert_allclose(y, expected, atol=1e-4)
+        there = upload(device, np.full_like(y, 77) if residual is None else residual)
+        plan.run([upload(device, x)], there if in_place else None, there, n - 1)
+        part = np.empty_like(y)
+        download(device, there, part)
+        np.testing.assert_allclose(part[:-1], expected[:-1], atol=1e-4)
+        np.testing.assert_array_equal(part[-1], 77 if residual is None else residual[-1])
+    assert joined > 3 or device.info.kind != "cpu"
+
+
+def test_windows_beside_each_other_leave_no_rows_to_share(cl_device, rng):
+    """2 x 2 pixels in steps of 2: joined over images like single ones, 3 x 1 in steps of 1 see rows of others."""
+    device = find(cl_device)
+    for kernel, stride, size, joins in (((2, 2), 2, (12, 12), True), ((3, 1), 1, (6, 6), False)):
+        x = rng.standard_normal((4, 5, *size)).astype(np.float32)
+        w, b = rng.standard_normal((17, 5, *kernel)).astype(np.float32), np.zeros(17, np.float32)
+        options = {"stride": stride, "padding": ((kernel[0] - 1) // 2, 0)}
+        shape = shape_of(x, w, b, options)
+        plan = in_bands(device, shape, None)
+        if device.info.kind != "cpu":
+            assert plan is None
+            continue
+        assert (plan.across is not None) is joins
+        y = through(device, plan, shape, x, w, b)
+        expected = np.maximum(oracle.conv2d(x, w, b, **options), 0)
+        assert (np.abs(y - expected) <= direct_bound(x, w, b, **options)).all(), kernel

@@ -61,18 +61,17 @@ __kernel void conv2d_take(const fk_conv2d_shape s, const int phases_h, const int
     const int left = phase % phases_w - s.pad_left; /* the column of the first pixel */
     x += (size_t)plane * s.ih * s.iw;
     taken += get_global_id(2) * th * tw;
+    const int2 inside_h = fk_inside(top + first * s.stride_h, s.stride_h, last - first, s.ih);
+    const int2 inside_w = fk_inside(left, s.stride_w, tw, s.iw);
 #if FK_INTERLEAVE
-    /* Pixels [begin, end) of a row are of the image. */
-    const int begin = min(left < 0 ? FK_CEIL_DIV(-left, s.stride_w) : 0, tw);
-    const int end = left < s.iw ? clamp(FK_CEIL_DIV(s.iw - left, s.stride_w), begin, tw) : begin;
-    for (int i = first; i < last; ++i) {
-        const int row = top + i * s.stride_h;
+    for (int i = 0; i < last - first; ++i) {
+        const int row = top + (first + i) * s.stride_h;
         for (int j = (int)get_global_id(0); j < tw; j += (int)get_global_size(0)) {
-            const bool inside = row >= 0 && row < s.ih && j >= begin && j < end;
-            taken[i * tw + j] = inside ? x[(size_t)row * s.iw + left + j * s.stride_w] : 0.0f;
+            const bool inside = i >= inside_h.x && i < inside_h.y && j >= inside_w.x && j < inside_w.y;
+            taken[(first + i) * tw + j] = inside ? x[(size_t)row * s.iw + left + j * s.stride_w] : 0.0f;
         }
     }
 #else
-    fk_take_rows(s, top + first * s.stride_h, left, last - first, tw, x, taken + first * tw);
+    fk_take_rows(s, top + first * s.stride_h, left, last - first, tw, inside_h, inside_w, x, taken + first * tw);
 #endif
 }

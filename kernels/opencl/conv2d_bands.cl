@@ -7,36 +7,51 @@
 #include "fk_direct.h"
 #include "fk_take.h"
 
-/* x [n, ic, ih, iw]; packed: from conv2d_pack; scratch: `floats` for each work item, ic phases_h phases_w planes of th x tw pixels.
- * Bands of `band` rows, `bands` an image. `joined`: a band is one row of positions, since tw is ow; rows or bands hold FK_LANES. */
+/* x [n, ic, ih, iw]; packed: from conv2d_pack; scratch: `floats` for each work item, ic phases_h phases_w planes of band + extra
+ * rows of tw pixels. Bands of `band` of `rows` rows: an image's, or all that there are, one image's behind those of the one before
+ * (`extra` is 0 then). `joined`: a band is one row of positions, since tw is ow; rows or bands hold FK_LANES. */
 __kernel __attribute__((vec_type_hint(fk_vec))) void
-conv2d_bands(const fk_conv2d_shape s, const int band, const int bands, const int joined, const int floats, const int phases_h,
-             const int phases_w, const int th, const int tw, __global const float* restrict x,
+conv2d_bands(const fk_conv2d_shape s, const int rows, const int band, const int joined, const int floats, const int phases_h,
+             const int phases_w, const int extra, const int tw, __global const float* restrict x,
              __global const float* restrict packed, __global const float* residual, __global float* restrict scratch,
              __global float* y) {
     const size_t filter = 1 + (size_t)s.ic * s.kh * s.kw;
+    const size_t outputs = (size_t)s.oh * s.ow;
     const int phases = phases_h * phases_w;
-    const int units = s.n * bands;
+    const int th = band + extra;
+    const int bands = FK_CEIL_DIV(rows, band);
+    const int units = s.n * s.oh / rows * bands;
     const int end = (int)((get_global_id(0) + 1) * units / get_global_size(0));
     __global float* taken = scratch + get_global_id(0) * floats;
     for (int unit = (int)(get_global_id(0) * units / get_global_size(0)); unit < end; ++unit) {
-        const size_t image = unit / bands;
-        const int row = unit % bands * band;
-        const int count = min(band, s.oh - row);
-        for (int c = 0; c < s.ic; ++c) {
-            for (int phase = 0; phase < phases; ++phase) {
-                fk_take_rows(s, row * s.stride_h + phase / phases_w - s.pad_top, phase % phases_w - s.pad_left, th - band + count, tw,
-                             x + (image * s.ic + c) * s.ih * s.iw, taken + (c * phases + phase) * th * tw);
+        const int below = unit % bands * band; /* rows before the band's */
+        const int count = min(band, rows - below);
+        const size_t image = unit / bands * (rows / s.oh) + below / s.oh; /* of the first row */
+        const int row = below % s.oh;
+        for (int phase = 0; phase < phases; ++phase) {
+            const int left = phase % phases_w - s.pad_left;
+            const int2 inside_w = fk_inside(left, s.stride_w, tw, s.iw);
+            int from = row;
+            int here;
+            for (int done = 0; done < count; done += here, from = 0) {
+                here = min(count - done, s.oh - from);
+                const int top = from * s.stride_h + phase / phases_w - s.pad_top;
+                const int2 inside_h = fk_inside(top, s.stride_h, here + extra, s.ih);
+                __global const float* plane = x + (image + (row + done) / s.oh) * s.ic * s.ih * s.iw;
+                __global float* to = taken + phase * th * tw + done * tw;
+                for (int c = 0; c < s.ic; ++c, plane += s.ih * s.iw, to += phases * th * tw) {
+                    fk_take_rows(s, top, left, here + extra, tw, inside_h, inside_w, plane, to);
+                }
             }
         }
-        const int rows = joined ? 1 : count;
+        const int parts = joined ? 1 : count;
         const int cols = joined ? count * s.ow : s.ow;
         for (int first = 0; first < s.oc; first += FK_TILE) {
-            for (int i = 0; i < rows; ++i) {
-                const size_t base = (image * s.oc + first) * s.oh * s.ow + (size_t)(row + i) * s.ow;
+            for (int i = 0; i < parts; ++i) {
+                const fk_lines lines = {s.oh * s.ow, s.oh * s.ow, (row + i) * s.ow, s.oc * outputs};
                 for (int j = 0; j < cols; j += FK_LANES * FK_VECS) {
-                    fk_direct_tile(s, j, FK_LANES, cols, cols, cols, phases_h, phases_w, th, tw, taken + i * tw,
-                                   packed + first * filter, min(FK_TILE, s.oc - first), base, residual, y);
+                    fk_direct_tile(s, j, FK_LANES, cols, lines, phases_h, phases_w, th, tw, taken + i * tw, packed + first * filter,
+                                   min(FK_TILE, s.oc - first), (image * s.oc + first) * outputs, residual, y);
                 }
             }
         }

@@ -48,6 +48,6 @@ conv2d_direct(const fk_conv2d_shape s, const int rows, const int cols, const int
     x += (image * s.ic + (size_t)group * ic) * plane + (size_t)i * tw;
     packed += block * (1 + (size_t)ic * s.kh * s.kw) * FK_TILE;
     const size_t base = (image * s.oc + (size_t)group * filters + first) * s.oh * s.ow + (size_t)i * ow;
-    fk_direct_tile(s, j, step, cols, wide, ow, phases_h, phases_w, th, tw, x, packed, min(FK_TILE, filters - first), base, residual,
-                   y);
+    const fk_lines lines = {wide, ow, 0, (size_t)ow};
+    fk_direct_tile(s, j, step, cols, lines, phases_h, phases_w, th, tw, x, packed, min(FK_TILE, filters - first), base, residual, y);
 }

@@ -55,38 +55,63 @@ inline fk_vec fk_finish(const fk_vec sum, const fk_conv2d_shape s) {
     return fk_activate_vec(sum, s.activation, s.alpha);
 }
 
-/* A vector of outputs from lane `from` on, where it is not whole: it begins in `column` of `wide` positions for each row of the
- * output, of which ow are outputs; residual and y point to that row. */
-inline void fk_store_part(const fk_conv2d_shape s, fk_vec sum, int column, const int from, const int wide, const int ow,
+/* Where positions lie in the output: `wide` of them for each line, of which `outputs` are outputs, lines `pitch` apart; position
+ * 0 is in column `start`. */
+typedef struct fk_lines {
+    int wide;
+    int outputs;
+    int start;
+    size_t pitch;
+} fk_lines;
+
+/* `count` neighbouring floats. */
+inline void fk_store_few(const float* from, const int count, __global float* to) {
+    int j = 0;
+#if FK_LANES > 4
+    for (; j + 4 <= count; j += 4) {
+        vstore4(vload4(0, from + j), 0, to + j);
+    }
+#endif
+    for (; j < count; ++j) {
+        to[j] = from[j];
+    }
+}
+
+/* A vector of outputs from lane `from` on, where it is not whole: it begins in `column` of a line, to which residual and y point.
+ */
+inline void fk_store_part(const fk_conv2d_shape s, const fk_lines lines, const fk_vec sum, int column, const int from,
                           __global const float* residual, __global float* y) {
     float value[FK_LANES];
-    int place[FK_LANES]; /* in the output, or -1 */
-    int row = 0;
-    for (int lane = 0; lane < FK_LANES; ++lane, ++column) {
-        if (column == wide) {
-            column = 0;
-            row += ow;
+    FK_STORE(sum, value);
+    /* The first time round the residual is added, then all that is there is stored. */
+    for (int stored = residual == 0; stored < 2; ++stored) {
+        if (stored) {
+            FK_STORE(fk_finish(FK_LOAD(value), s), value);
         }
-        place[lane] = lane >= from && column < ow ? row + column : -1;
-    }
-    if (residual != 0) {
-        for (int lane = 0; lane < FK_LANES; ++lane) {
-            value[lane] = place[lane] >= 0 ? residual[place[lane]] : 0.0f;
-        }
-        sum += FK_LOAD(value);
-    }
-    FK_STORE(fk_finish(sum, s), value);
-    for (int lane = 0; lane < FK_LANES; ++lane) {
-        if (place[lane] >= 0) {
-            y[place[lane]] = value[lane];
+        size_t line = 0;
+        int at = column + from;
+        for (int lane = from; lane < FK_LANES;) {
+            for (; at >= lines.wide; at -= lines.wide) {
+                line += lines.pitch;
+            }
+            const int here = min(FK_LANES - lane, lines.wide - at);
+            const int count = min(here, lines.outputs - at);
+            if (stored) {
+                fk_store_few(value + lane, count, y + line + at);
+            } else {
+                for (int j = 0; j < count; ++j) {
+                    value[lane + j] += residual[line + at + j];
+                }
+            }
+            lane += here;
+            at += here;
         }
     }
 }
 
 /* Outputs j, j + step, ... of a row of `cols` positions, FK_LANES at least, times FK_TILE filters, `filters_here` of which exist.
- * x: the row below them, in phases of th x tw pixels; `wide` positions for each row of the output, of which ow are outputs; base:
- * the place of position 0 in y and residual. */
-inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step, const int cols, const int wide, const int ow,
+ * x: the row below them, in phases of th x tw pixels; base: the place of the row's first line in y and residual. */
+inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step, const int cols, const fk_lines lines,
                            const int phases_h, const int phases_w, const int th, const int tw, __global const float* restrict x,
                            __global const float* restrict packed, const int filters_here, const size_t base,
                            __global const float* residual, __global float* y) {
@@ -128,9 +153,13 @@ inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step,
                         sum[t][v] = FK_FMA(pixel[v], weight, sum[t][v]);
                     }
                 }
+#if !FK_POINTWISE
                 fk_next_tap(&column, &phase_w, s.dilation_w, s.stride_w);
+#endif
             }
+#if !FK_POINTWISE
             fk_next_tap(&row, &phase_h, s.dilation_h, s.stride_h);
+#endif
         }
     }
 
@@ -141,12 +170,13 @@ inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step,
         bool whole = true;
 #pragma unroll
         for (int v = 0; v < FK_VECS; ++v) {
-            whole = whole && at[v] == j + v * step && at[v] % wide + FK_LANES <= ow;
+            whole = whole && at[v] == j + v * step && (lines.start + at[v]) % lines.wide + FK_LANES <= lines.outputs;
         }
         if (whole) {
 #pragma unroll
             for (int v = 0; v < FK_VECS; ++v) {
-                __global float* to = y + base + (size_t)(at[v] / wide) * ow + at[v] % wide;
+                const int place = lines.start + at[v];
+                __global float* to = y + base + place / lines.wide * lines.pitch + place % lines.wide;
 #pragma unroll
                 for (int t = 0; t < FK_TILE; ++t, to += pixels) {
                     FK_STORE(select(sum[t][v], (fk_vec)(least), sum[t][v] < least), to);
@@ -164,12 +194,12 @@ inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step,
     for (int v = 0; v < FK_VECS && j + v * step < cols; ++v) {
         const int begin = min(j + v * step, cols - FK_LANES);
         const int from = j + v * step - begin;
-        const int column = begin % wide;
-        size_t to = base + (size_t)(begin / wide) * ow;
+        const int column = (lines.start + begin) % lines.wide;
+        size_t to = base + (lines.start + begin) / lines.wide * lines.pitch;
         for (int t = 0; t < filters_here; ++t, to += pixels) {
             fk_vec outputs = FK_LOAD(value[t * FK_VECS + v]);
-            if (from > 0 || column + FK_LANES > ow) {
-                fk_store_part(s, outputs, column, from, wide, ow, residual != 0 ? residual + to : residual, y + to);
+            if (from > 0 || column + FK_LANES > lines.outputs) {
+                fk_store_part(s, lines, outputs, column, from, residual != 0 ? residual + to : residual, y + to);
                 continue;
             }
             if (residual != 0) {

@@ -17,21 +17,12 @@ inline void copy_row(__global const float* restrict x, const int stride, const i
             const int at = min(j, count - 4);
             vstore4(vload4(0, x + at), 0, to + at);
         }
-    } else if (stride == 2 && count >= 5) {
+    } else if (stride == 2 && count > 8) {
         /* The first vector is every second from x on, those behind it from the pixel before: none reads past the last one. */
-        if (count >= 9) {
-            vstore8(vload16(0, x).even, 0, to);
-            j = 8;
-        } else {
-            vstore4(vload8(0, x).even, 0, to);
-            j = 4;
-        }
-        for (; j + 8 <= count; j += 8) {
-            vstore8(vload16(0, x + 2 * j - 1).odd, 0, to + j);
-        }
-        for (; j < count; j += 4) {
-            const int at = min(j, count - 4);
-            vstore4(vload8(0, x + 2 * at - 1).odd, 0, to + at);
+        vstore8(vload16(0, x).even, 0, to);
+        for (j = 8; j < count; j += 8) {
+            const int at = min(j, count - 8);
+            vstore8(vload16(0, x + 2 * at - 1).odd, 0, to + at);
         }
     }
     for (; j < count; ++j) {
@@ -39,15 +30,21 @@ inline void copy_row(__global const float* restrict x, const int stride, const i
     }
 }
 
+/* Which of `count` places first, first + stride, ... are of [0, size): those from .x to before .y. */
+inline int2 fk_inside(const int first, const int stride, const int count, const int size) {
+    const int begin = first < 0 ? min(FK_CEIL_DIV(-first, stride), count) : 0;
+    return (int2)(begin, first < size ? clamp(FK_CEIL_DIV(size - first, stride), begin, count) : begin);
+}
+
 /* Rows of one phase of a plane -> taken [rows][tw]: pixel (i, j) is (top + i stride_h, left + j stride_w) of the image, zeros
- * outside. */
+ * outside; `inside_h` and `inside_w` are fk_inside's. */
 inline void fk_take_rows(const fk_conv2d_shape s, const int top, const int left, const int rows, const int tw,
-                         __global const float* restrict x, __global float* restrict taken) {
-    /* Pixels [begin, end) of a row are of the image. */
-    const int begin = min(left < 0 ? FK_CEIL_DIV(-left, s.stride_w) : 0, tw);
-    const int end = left < s.iw ? clamp(FK_CEIL_DIV(s.iw - left, s.stride_w), begin, tw) : begin;
-    int at = 0;
-    if (begin > 0 || end < tw || top < 0 || top + (rows - 1) * s.stride_h >= s.ih) {
+                         const int2 inside_h, const int2 inside_w, __global const float* restrict x,
+                         __global float* restrict taken) {
+    const int count = inside_w.y - inside_w.x;
+    const int here = count > 0 ? inside_h.y - inside_h.x : 0;
+    if (here * count < rows * tw) {
+        int at = 0;
         for (; at + 8 <= rows * tw; at += 8) {
             vstore8((float8)(0.0f), 0, taken + at);
         }
@@ -55,10 +52,18 @@ inline void fk_take_rows(const fk_conv2d_shape s, const int top, const int left,
             taken[at] = 0.0f;
         }
     }
-    for (int i = 0; i < rows; ++i) {
-        const int row = top + i * s.stride_h;
-        if (row >= 0 && row < s.ih && begin < end) {
-            copy_row(x + (size_t)row * s.iw + left + begin * s.stride_w, s.stride_w, end - begin, taken + i * tw + begin);
+    x += (top + inside_h.x * s.stride_h) * s.iw + left + inside_w.x * s.stride_w;
+    taken += inside_h.x * tw + inside_w.x;
+    const int step = s.stride_h * s.iw;
+    if (s.stride_w == 2 && count > 4 && count <= 8) {
+        /* As copy_row would, which asks of each row what it is: three times as long, where rows are short. */
+        for (int i = 0; i < here; ++i, x += step, taken += tw) {
+            vstore4(vload8(0, x).even, 0, taken);
+            vstore4(vload8(0, x + 2 * count - 9).odd, 0, taken + count - 4);
+        }
+    } else {
+        for (int i = 0; i < here; ++i, x += step, taken += tw) {
+            copy_row(x, s.stride_w, count, taken);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,7 @@ def _suits_bands(shape: Shape, lanes: int) -> bool:
     """Whether bands are faster than runs where both serve strides: 1 x 1 windows whose outputs fill vectors, and few
     weights, all of which each band goes through.
     """
-    outputs, weights = int(shape["oh"]) * int(shape["ow"]), int(shape["oc"]) * int(shape["ic"])
+    outputs, weights = (math.prod(int(shape[name]) for name in names) for names in (("n", "oh", "ow"), ("oc", "ic")))
     filled = 8 * -(-outputs // lanes) * lanes <= 9 * outputs
     return pointwise(shape) and filled and 4 * weights <= _FEW
 
@@ -127,8 +128,14 @@ def in_bands(device: Device, shape: Shape, tuning: Tuning | None) -> BandWay | N
     if not extent.copied or tuning.interleave or extent.ow < extent.wide:
         return None
     extra = extent.th - oh
-    band = band_of(device, shape, tuning.lanes, extent.phases, extra, extent.tw)
-    return None if band is None else BandWay(device, shape, tuning, band, extent.phases, extra, extent.tw)
+    window = (extent.phases, extra, extent.tw)
+    band = band_of(device, shape, tuning.lanes, *window)
+    if band is None:
+        return None
+    n, outputs = int(shape["n"]), oh * int(shape["ow"])
+    joins = n > 1 and outputs % tuning.lanes > 0 and extra == 0 and extent.tw == int(shape["ow"])
+    across = band_of(device, shape, tuning.lanes, *window, n) if joins else None
+    return BandWay(device, shape, tuning, band, across, *window)
 
 
 def take(
