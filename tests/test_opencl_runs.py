@@ -74,11 +74,16 @@ def test_strides_within_the_bound(cl_device, rng):
 
 
 @pytest.mark.parametrize("plan", [Winograd4Plan, Winograd2Plan], ids=["winograd4", "winograd2"])
-@pytest.mark.parametrize("way", ["runs", "staged"])
+@pytest.mark.parametrize("way", ["runs", "staged", "staged, 8 x 4 in local tiles", "staged, 2 x 2 in local tiles"])
 def test_winograd_within_the_bound(cl_device, rng, plan, way):
-    """Both ways on every device, whichever it takes itself."""
+    """Every way on every device, whichever it takes itself."""
     device, worst = find(cl_device), 0.0
-    tuning = next(run_tiles(device.info)) if way == "runs" else STAGED
+    tuning = {
+        "runs": next(run_tiles(device.info)),
+        "staged": STAGED,
+        "staged, 8 x 4 in local tiles": Tuning(1, 4, 8, True, (16, 16, 1), local=True),
+        "staged, 2 x 2 in local tiles": Tuning(1, 2, 2, True, (16, 16, 1), local=True),
+    }[way]
     for _ in range(25):
         x, w, b = random_case(rng, (3, 3))
         padding = tuple(int(v) for v in rng.integers(0, 3, 4))
@@ -219,7 +224,7 @@ def test_bands_across_images(cl_device, rng, size, in_place):
 
 
 def test_windows_beside_each_other_leave_no_rows_to_share(cl_device, rng):
-    """2 x 2 pixels in steps of 2: joined over images like single ones, 3 x 1 in steps of 1 see rows of others."""
+    """2 x 2 pixels in steps of 2: joined over images like single ones; 3 x 1 in steps of 1 see rows of others."""
     device = find(cl_device)
     for kernel, stride, size, joins in (((2, 2), 2, (12, 12), True), ((3, 1), 1, (6, 6), False)):
         x = rng.standard_normal((4, 5, *size)).astype(np.float32)

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 import oracle
+import winograd
 from ferkern import _core, nn
 from ferkern.opencl import find
 from ferkern.opencl.ops import conv2d as op
 from ferkern.opencl.ops.conv2d_direct import DirectPlan
-from ferkern.opencl.ops.conv2d_tiles import TileWay, local_tiles, serves_tiles
+from ferkern.opencl.ops.conv2d_tiles import _TILES, TileWay, local_tiles, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from test_conv2d import bound
 from test_opencl_runs import through
 
 pytestmark = pytest.mark.slow
 
-SQUARE = Tuning(1, 4, 4, interleave=True, group=(16, 16, 1), local=True)
-# Fewer work items than a line of a tile has places, as where a device admits no larger groups; no square either.
-NARROW = Tuning(1, 8, 4, interleave=True, group=(4, 2, 1), local=True)
+TILES = {f"{tile} x {vecs}": Tuning(1, vecs, tile, True, (16, 16, 1), local=True) for tile, vecs in _TILES}
+SQUARE = TILES["4 x 4"]
 
 
 def in_tiles(device, shape, tuning):
@@ -30,10 +30,10 @@ def in_tiles(device, shape, tuning):
     return plan
 
 
-@pytest.mark.parametrize("tuning", [SQUARE, NARROW], ids=["square", "narrow"])
+@pytest.mark.parametrize("tuning", TILES.values(), ids=TILES)
 def test_within_the_bound(cl_device, rng, tuning):
     device = find(cl_device)
-    for case in range(16):
+    for case in range(12):
         groups = int(rng.choice([1, 1, 2, 3]))
         n, c, o = (
             int(rng.integers(1, 4)),
@@ -79,12 +79,26 @@ def test_what_is_outside_is_a_zero_like_any_other(cl_device, rng):
     assert np.isinf(y[0, 3, 2, 2])
 
 
+def test_winograd_takes_them_on_a_gpu(cl_device, rng, monkeypatch):
+    device = find(cl_device)
+    monkeypatch.setattr(device, "info", dataclasses.replace(device.info, kind="gpu"))
+    x = rng.standard_normal((3, 17, 13, 22)).astype(np.float32)
+    for filters in (16, 15):
+        w, b = rng.standard_normal((filters, 17, 3, 3)).astype(np.float32), np.zeros(filters, np.float32)
+        shape = _core.conv2d_shape(x, w, b, 1, 1, 1, 1, None, None)
+        plan = op.plan_of(device, shape, "winograd4")
+        assert plan.tuning.local is (filters == 16)
+        y = through(device, plan, shape, x, w, b)
+        allowed = winograd.bound("winograd4", x, w, b, padding=1, device=True)
+        assert (np.abs(y - oracle.conv2d(x, w, b, padding=1)) <= allowed).all()
+
+
 def test_a_gpu_takes_it_and_all_its_tiles_fit(cl_device, rng, monkeypatch):
     device = find(cl_device)
     monkeypatch.setattr(device, "info", dataclasses.replace(device.info, kind="gpu", local_bytes=16 * 1024))
     tunings = list(local_tiles(device.info))
     assert tunings
-    assert all(4 * 8 * 16 * (t.tile + t.vecs) <= 16 * 1024 for t in tunings)
+    assert all(2 * 4 * 8 * 16 * (t.tile + t.vecs) <= 16 * 1024 for t in tunings)
     x = rng.standard_normal((2, 5, 12, 11)).astype(np.float32)
     for filters in (16, 15):  # fewer do not fill a group
         w = rng.standard_normal((filters, 5, 3, 3)).astype(np.float32)

@@ -136,6 +136,7 @@ DAMAGE = [
             {"runs": 1},
             {"local": 1},
             {"local": True},  # of vectors
+            {"local": True, "lanes": 1},  # of 6 filters
         )
     ),
 ]

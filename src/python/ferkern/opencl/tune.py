@@ -253,7 +253,7 @@ def _every(device: Device, shape: Shape) -> Iterator[Choice]:
             cols = int(shape["n"]) * -(-int(shape["oh"]) // m) * -(-int(shape["ow"]) // m)
         for tuning in candidates(device.info, cols):
             yield Choice(name, tuning)
-        if name == "direct" and device.info.kind != "cpu":
+        if device.info.kind != "cpu":
             for tuning in local_tiles(device.info):
                 yield Choice(name, tuning)
         if serves(device, shape, None):

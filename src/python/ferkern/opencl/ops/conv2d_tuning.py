@@ -13,6 +13,7 @@ from ferkern.opencl.ops.plan import Shape
 __all__ = ["Tuning", "by_rule", "candidates", "cost", "grouped", "native_lanes", "pointwise"]
 
 LANES = (1, 2, 4, 8, 16)
+LOCAL_SIDES = (2, 4, 8)  # filters and pixels of a work item by local tiles
 # Filters x vectors of pixels of a work item whose sums, pixels and a weight fit the registers: 32 of AVX-512, 16 of
 # AVX2. The rule takes one of the first four, since each takes the device's compiler up to a second.
 _WIDE_TILES = ((16, 1), (8, 2), (10, 2), (12, 1), (12, 2), (6, 3), (4, 4), (5, 4))
@@ -73,7 +74,7 @@ class Tuning:
             return None
         if type(runs) is not bool or type(local) is not bool or (runs and (lanes < 4 or local)):
             return None
-        if local and (lanes != 1 or group is None or group[2] != 1):
+        if local and not (lanes == 1 and tile in LOCAL_SIDES and vecs in LOCAL_SIDES):
             return None
         return cls(lanes, vecs, tile, interleave, group, runs, local)
 
