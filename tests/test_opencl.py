@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferkern import opencl
-from ferkern.opencl import DeviceError, memory, program, vendors
+from ferkern import bench, opencl
+from ferkern.opencl import DeviceError, memory, program, tune, vendors
 from ferkern.opencl import device as host_side
 from ferkern.opencl.ops import conv2d_direct as op
 from opencl_devices import required
@@ -142,8 +142,12 @@ def test_wrong_device_strings(wrong):
     from ferkern import nn
 
     one = np.ones((1, 1, 1, 1), np.float32)
-    with pytest.raises(ValueError, match=f'device must be "cpu", "opencl".*, is "{wrong}"'):
+    with pytest.raises(ValueError, match=f'device must be "cpu", "auto", "opencl".*, is "{wrong}"'):
         nn.conv2d(one, one, device=wrong)
+    with pytest.raises(ValueError, match=f'must be an OpenCL device here, "opencl", .*, is "{wrong}"'):
+        bench.transfers(wrong)
+    with pytest.raises(ValueError, match=f'must be an OpenCL device here, "opencl", .*, is "{wrong}"'):
+        list(tune.tune([], wrong))
 
 
 @pytest.mark.parametrize("word", ["cpu", "auto"])

@@ -77,7 +77,7 @@ def crossover(
     from ferkern.opencl import find
 
     case = cases_of(name)
-    target = find(device)
+    target = find(device, only=True)
     if not case.on_device():
         raise ValueError(f"{name}: has no form for devices")
     string = f"opencl:{target.info.index}"

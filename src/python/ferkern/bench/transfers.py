@@ -161,7 +161,7 @@ def transfers(
     Raises
     ------
     TypeError, ValueError
-        Not such a device string; a limit below 1.
+        Not such a device string; a limit that is no whole number, or below 1.
     DeviceError
         The device is missing.
     """
@@ -170,9 +170,11 @@ def transfers(
     from ferkern.bench.transfers_ways import ways_of
     from ferkern.opencl import DeviceError, find
 
+    if not isinstance(limit, int):
+        raise TypeError(f"limit must be a whole number of bytes, is {limit!r}")
     if limit < 1:
         raise ValueError(f"limit must be 1 byte at least, is {limit}")
-    target, load = find(device), os.getloadavg()[0]
+    target, load = find(device, only=True), os.getloadavg()[0]
     place = Path(tempfile.gettempdir() if folder is None else folder)
     limits = limits_of(target, profile or saved_profile())
     makers = ways_of(Queues.of(target), place if files else None)

@@ -214,7 +214,7 @@ def devices() -> list[DeviceInfo]:
         return list(_state.infos)
 
 
-def find(device: str) -> Device:
+def find(device: str, *, only: bool = False) -> Device:
     """The device named by a string, with its context and queue.
 
     Parameters
@@ -222,6 +222,9 @@ def find(device: str) -> Device:
     device
         ``"opencl"`` (the first device), ``"opencl:1"`` (by number) or ``"opencl:name"``: a part of the name of the
         device, its platform or vendor, in any case.
+    only
+        Whoever asks runs on devices alone: the message about another string offers nothing else. (Functions that run
+        on the processor as well have dealt with ``"cpu"`` and ``"auto"`` before.)
 
     Raises
     ------
@@ -233,10 +236,10 @@ def find(device: str) -> Device:
     if not isinstance(device, str):
         raise TypeError(f"device must be a string, is {type(device).__name__}")
     family, colon, wanted = device.partition(":")
-    if device in ("cpu", "auto"):
-        raise ValueError(f'device must be an OpenCL device here, "opencl", "opencl:0" or "opencl:name", is "{device}"')
     if family != "opencl" or (colon and not wanted):
-        raise ValueError(f'device must be "cpu", "opencl", "opencl:0" or "opencl:name", is "{device}"')
+        alone = only or device in ("cpu", "auto")
+        choices = "an OpenCL device here," if alone else '"cpu", "auto",'
+        raise ValueError(f'device must be {choices} "opencl", "opencl:0" or "opencl:name", is "{device}"')
     with _state.lock:
         infos = devices()
         if not infos:

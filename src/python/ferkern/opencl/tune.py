@@ -123,7 +123,7 @@ def tune(
     DeviceError
         The device is missing.
     """
-    target = find(device)
+    target = find(device, only=True)
     for layer in wrap(list(layers)):
         try:
             found = _Bench(target, layer, timer or _clocked(target)).best()
