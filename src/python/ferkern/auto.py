@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from ferkern.bench.crossover_features import Features
     from ferkern.models.network import Network
 
-__all__ = ["AUTO", "by_map", "decided", "for_network", "for_pipeline"]
+__all__ = ["AUTO", "CPU", "by_map", "decided", "for_network", "for_pipeline"]
 
 AUTO = "auto"
+CPU = "cpu"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,5 +68,5 @@ def _resolved(op: str, args: tuple[object, ...], kwargs: dict[str, Any]) -> str:
     try:
         features = FEATURES[op](*args, **given)
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
-        return "cpu"  # arguments that do not fit: the op itself says how
+        return CPU  # arguments that do not fit: the op itself says how
     return decided(op, features)

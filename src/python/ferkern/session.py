@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferkern import _core
+from ferkern.auto import AUTO, CPU, for_network
 from ferkern.ledger import LayerCost, Ledger, LedgerRow, layer_costs
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Session:
         The stored graph; it is not changed. Batch normalisation is folded, activations and sums are fused.
     device
         ``"cpu"``, ``"opencl"``, ``"opencl:0"`` or ``"opencl:name"``: there the whole network runs on the device, with
-        one upload and one download a call.
+        one upload and one download a call; ``"auto"``: where this machine's crossover map (`ferkern.bench.crossover`)
+        expects this batch to be faster. The attribute `device` says what was taken.
     precision
         ``"float32"``; ``"bfloat16"``: the same, but weights of dense layers that are bound by memory (256 KiB and more)
         are rounded to bfloat16, half the bytes, while sums stay float32; ``"int8"``: layers on bytes between which
@@ -87,10 +89,12 @@ class Session:
                 raise TypeError(f"{name} must be a whole number, is {number!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be from 1 to 1024, is {threads}")
-        if budget is not None and (device == "cpu" or budget < 1):
+        if budget is not None and (device == CPU or budget < 1):
             raise ValueError(f"budget is for devices, in bytes, is {budget} with device {device!r}")
         if not 1 <= batch <= _MOST_IMAGES:
             raise ValueError(f"batch must be from 1 to {_MOST_IMAGES:,}, is {batch:,}")
+        if device == AUTO:
+            device = for_network(network, batch=batch, precision=precision, threads=threads)
         shapes = network.infer_shapes()
         graph = _core.Graph(network.name, network.input, list(network.input_shape))
         for node in network.nodes:
@@ -111,7 +115,7 @@ class Session:
         self.input_shape: tuple[int, ...] = tuple(network.input_shape)
         self.output_shape: tuple[int, ...] = tuple(shapes[network.output])
         self._native: _core.Session | DeviceNetwork
-        if device == "cpu":
+        if device == CPU:
             try:
                 self._native = _core.Session(graph, network.output, list(self.output_shape), batch, threads or 0)
             except MemoryError:
@@ -218,8 +222,7 @@ class Session:
         TypeError, ValueError, DeviceError
             As `run`; results before the array at fault have been yielded.
         """
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, is {depth}")
+        _check_depth(depth)
         if isinstance(self._native, _core.Session):
             native = self._native
             return (native.run(x, None) for x in batches)
@@ -240,8 +243,14 @@ class Session:
         ------
         float32 [N, ...] and the Ledger. On the processor, one after the other, as `profile`.
         """
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, is {depth}")
+        _check_depth(depth)
         if isinstance(self._native, _core.Session):
             return (self.profile(x) for x in batches)
         return self._native.profile_stream(batches, depth)
+
+
+def _check_depth(depth: int) -> None:
+    if not isinstance(depth, (int, np.integer)):
+        raise TypeError(f"depth must be a whole number, is {depth!r}")
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, is {depth}")

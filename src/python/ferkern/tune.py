@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferkern import _core, cache
+from ferkern.auto import AUTO, CPU, for_network
 from ferkern.models.network import Node, Shape
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ FILE = "kernels.json"
 _ROUNDS = 7
 
 
-def tuned_kernels(network: Network, *, batch: int, threads: int | None) -> dict[str, str]:
+def tuned_kernels(
+    network: Network, *, device: str = CPU, precision: str = "float32", batch: int, threads: int | None
+) -> dict[str, str]:
     """The fastest kernel for each convolution of a network, measured once a machine and then remembered.
 
     The network is planned once for each kernel's name; the plans are profiled in turn, layer by layer, on random input,
@@ -32,14 +35,22 @@ def tuned_kernels(network: Network, *, batch: int, threads: int | None) -> dict[
     ----------
     network
         The stored graph.
-    batch, threads
+    device, precision, batch, threads
         As in `Network.plan`.
 
     Returns
     -------
     dict
-        Output of the convolution's node to the kernel's name, for `Network.plan`'s ``kernels``.
+        Output of the convolution's node to the kernel's name, for `Network.plan`'s ``kernels``; of a device it is
+        empty, since plans find what was measured there by themselves (`ferkern.opencl.tuned`).
     """
+    if device == AUTO:
+        device = for_network(network, batch=batch, precision=precision, threads=threads)
+    if device != CPU:
+        from ferkern.opencl.tune import tune_missing
+
+        tune_missing(network, batch, device)
+        return {}
     shapes = network.infer_shapes()
     choices = {n.output: _names(n, network, shapes, batch) for n in network.nodes if n.op == "conv2d"}
     choices = {output: names for output, names in choices.items() if len(names) > 1}

@@ -86,7 +86,8 @@ def network(
     net
         The stored graph; `named` finds one by its name.
     device
-        ``"cpu"``, or an OpenCL device such as ``"opencl"``; there the ledger is that of the run of median time.
+        ``"cpu"``, ``"auto"``, or an OpenCL device such as ``"opencl"``; there the ledger is that of the run of median
+        time.
     batch, threads, precision
         As in `Network.plan`; every call has `batch` images. A network that is not calibrated is calibrated on noise for
         ``"int8"``.
@@ -121,7 +122,7 @@ def network(
     return NetworkBench(
         name=net.name,
         precision=precision,
-        isa=_core.get_choice()[0] if device == "cpu" else session.device,
+        isa=_core.get_choice()[0] if session.device == "cpu" else session.device,
         repeats=repeats,
         ledger=median(ledgers),
         seconds=_spread(plain),

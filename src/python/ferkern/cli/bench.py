@@ -32,7 +32,7 @@ def bench(
         ),
     ],
     device: Annotated[
-        str | None, typer.Option("--device", help="Of a network: cpu, opencl, opencl:0 or opencl:name (cpu).")
+        str | None, typer.Option("--device", help="Of a network: cpu, opencl, opencl:0, opencl:name or auto (cpu).")
     ] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images a call (1).")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads of a call.")] = None,
@@ -132,11 +132,14 @@ def _bench_network(
     *,
     quiet: bool,
 ) -> NetworkBench:
+    from ferkern.auto import AUTO, for_network
     from ferkern.bench import load_profile, named, network
     from ferkern.opencl import DeviceError
 
     try:
         net = named(name)
+        if device == AUTO:
+            device = for_network(net, batch=batch or 1, precision=precision or "float32", threads=threads)
         try:
             machine = load_profile(profile) if device == "cpu" else None
         except FileNotFoundError:

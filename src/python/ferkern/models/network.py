@@ -265,18 +265,16 @@ class Network:
         tune
             Choose the kernels of convolutions by measuring them in this network, instead of by estimated work. What was
             measured is remembered in the user's cache folder, by layer and machine (FERKERN_CACHE_DIR names another).
-            `kernels` goes before it. Layers on bytes have one kernel each: there is nothing to measure.
+            `kernels` goes before it. Layers on bytes have one kernel each: there is nothing to measure. On a device:
+            what ``ferkern tune`` does, for those layers that it has not measured yet.
         """
         from ferkern.session import Session
 
-        if device == "auto":
-            from ferkern.auto import for_network
-
-            device = for_network(self, batch=batch, precision=precision, threads=threads)
         if tune and precision != "int8":
             from ferkern.tune import tuned_kernels
 
-            kernels = {**tuned_kernels(self, batch=batch, threads=threads), **(kernels or {})}
+            measured = tuned_kernels(self, device=device, precision=precision, batch=batch, threads=threads)
+            kernels = {**measured, **(kernels or {})}
         return Session(
             self,
             device=device,

@@ -22,12 +22,12 @@ from ferkern.opencl.ops.conv2d_run import run_tiles, serves
 from ferkern.opencl.ops.conv2d_tiles import local_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning, candidates
 from ferkern.opencl.ops.plan import Plan, Shape
-from ferkern.opencl.tuned import Choice, save
+from ferkern.opencl.tuned import Choice, lookup, save
 
 if TYPE_CHECKING:
     from ferkern.models.network import Network
 
-__all__ = ["BUILT_IN", "Layer", "Tuned", "layers_of", "tune"]
+__all__ = ["BUILT_IN", "Layer", "Tuned", "layers_of", "tune", "tune_missing"]
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +134,12 @@ def tune(
             continue
         save(target.info, [(layer.shape(), found.best, found.best_seconds)])
         yield found
+
+
+def tune_missing(network: Network, batch: int, device: str) -> None:
+    """Tunes those layers of a network of which nothing is known on the device yet."""
+    info = find(device).info
+    list(tune([layer for layer in layers_of(network, batch) if lookup(info, layer.shape()) is None], device))
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
