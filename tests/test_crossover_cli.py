@@ -57,8 +57,19 @@ def test_crossover(cl_device, tmp_path, own_cache):
         (["why", "nothing"], "'nothing' is neither a file nor shipped"),
         (["why", "conv2d"], "conv2d needs --shape"),
         (["why", "conv2d", "--shape", "1x3x0x9"], "must be whole numbers from 1"),
-        (["why", "conv2d", "--shape", "1x3x9x9"], "these are no arrays of conv2d"),
-        (["why", "conv2d", "--shape", "3x9,1x2"], "these are no arrays of conv2d"),
+        (["why", "conv2d", "--shape", "1x3x9x9"], "not a call of conv2d: missing a required argument: 'w'"),
+        (["why", "conv2d", "--shape", "3x9,1x2"], "--shape 3x9,1x2: not a call of conv2d: x must have 4 dimensions"),
+        (["why", "conv2d", "--shape", "1x3x9x9,4x5x3x3"], "w has 5 input channels, expected"),
+        (["why", "conv2d", "--shape", "1x3x9x9,4x3x3x3", "--option", "stride=0"], "stride along the height must be"),
+        (["why", "conv2d", "--shape", "1x3x9x9,4x3x3x3", "--option", "strides=2"], "keyword argument 'strides'"),
+        (["why", "xnor", "--shape", "1x3x9x9,4x2x3x3"], "not a call of xnor: w has 2 input channels"),
+        (["why", "separable", "--shape", "1x8x9x9,8x1x3x3,4x9x1x1"], "pointwise: w has 9 input channels"),
+        (["why", "dense", "--shape", "2x3,4x5"], "w [4, 5] takes 5 inputs, x [2, 3] has 3"),
+        (["why", "svd", "--shape", "9x9", "--option", "k=10"], "k must be from 1 to min(m, n) = 9, is 10"),
+        (["why", "flow", "--shape", "20x20,20x21"], "prev and next must have the same shape"),
+        (["why", "flow", "--shape", "20x20,20x20", "--option", "preset=slow"], "unknown preset 'slow'"),
+        (["why", "pipeline", "--precision", "int8"], "pipeline has --batch"),
+        (["why", "fer_small", "--precision", "int4"], "--precision must be float32, bfloat16, int8, is int4"),
         (["why", "conv2d", "--shape", "1x3x9x9,2x3x3x3", "--option", "stride"], "must be NAME=VALUE"),
         (["why", "conv2d", "--shape", "1x3x9x9,2x3x3x3", "--batch", "2"], "no --batch"),
         (["why", "fer_small", "--shape", "1x3x9x9"], "--shape and --option are for functions"),
@@ -113,6 +124,31 @@ def test_why_of_a_function_as_json():
     assert values["cpu"]["low"] < values["cpu"]["seconds"] < values["cpu"]["high"]
     assert values["devices"][0]["identity"]["device"] == "Made Up"
     assert values["measured"] == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "options"),
+    [
+        ("conv2d", "1x3x9x9,4x3x3x3,4", ["padding=same", "activation=leaky_relu", "alpha=0.1", "stride=(2, 1)"]),
+        ("depthwise_separable", "1x8x9x9,8x1x3x3,4x8x1x1", ["padding=same"]),
+        ("xnor", "1x3x9x9,4x3x3x3", ["padding=1", "scale_input=True"]),
+        ("dense", "2x3,4x3", []),
+        ("svd", "50x20", ["k=3", "method=randomized"]),
+        ("flow", "40x50,40x50", ["preset=medium"]),
+    ],
+)
+def test_why_of_every_function(op, shape, options):
+    done = run("why", op, "--shape", shape, *(word for one in options for word in ("--option", one)))
+    assert done.returncode == 0, done.stderr
+    assert "the CPU, because no crossover map of this machine has" in done.stdout
+
+
+def test_why_where_no_device_serves():
+    done = run("why", "svd", "--shape", "9x9", "--option", "method=gram")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("svd: the CPU, because no device serves it: svd on opencl serves the methods")
+    done = run("why", "svd", "--shape", "9x9", "--option", "method=gram", "--json")
+    assert json.loads(done.stdout)["device"] == "cpu"
 
 
 def test_words_for_a_device_that_wins(there):

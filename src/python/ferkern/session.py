@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from ferkern.models.network import Network
     from ferkern.opencl.network import DeviceNetwork
 
-__all__ = ["Ledger", "LedgerRow", "Session"]
+__all__ = ["PRECISIONS", "Ledger", "LedgerRow", "Session"]
 
 Float32 = npt.NDArray[np.float32]
 
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""Of a plan; `Session` says what each is."""
 
 _MOST_IMAGES = 2**31 - 1  # counted in 32 bits
 # Weights of a dense layer that do not stay in a second-level cache beside everything else.
@@ -77,7 +79,7 @@ class Session:
         budget: int | None = None,
         kernels: Mapping[str, str] | None = None,
     ) -> None:
-        if precision not in ("float32", "bfloat16", "int8"):
+        if precision not in PRECISIONS:
             raise ValueError(f"precision must be 'float32', 'bfloat16' or 'int8', is {precision!r}")
         if precision == "int8" and not network.quantization:
             raise ValueError(

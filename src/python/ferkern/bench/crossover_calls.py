@@ -19,6 +19,7 @@ __all__ = [
     "conv",
     "dense",
     "faces",
+    "function_of",
     "moving",
     "network",
     "recognized",
@@ -53,7 +54,8 @@ def _numbers(*shape: int) -> Float32:
     return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
 
 
-def _function(op: str) -> Callable[..., Any]:
+def function_of(op: str) -> Callable[..., Any]:
+    """The public function that an op of the map is."""
     from ferkern import flow, linalg, nn
 
     homes: dict[str, Callable[..., Any]] = {"svd": linalg.svd, "flow": flow.dense}
@@ -62,11 +64,11 @@ def _function(op: str) -> Callable[..., Any]:
 
 
 def takes_device(op: str) -> bool:
-    return "device" in inspect.signature(_function(op)).parameters
+    return "device" in inspect.signature(function_of(op)).parameters
 
 
 def _called(op: str, *arguments: Any, **options: Any) -> Call:
-    function = _function(op)
+    function = function_of(op)
 
     def prepare(device: str) -> Callable[[], object]:
         given = options if device == "cpu" else {**options, "device": device}

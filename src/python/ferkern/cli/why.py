@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import json
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,14 +41,27 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say which side device="auto" would take, what each side is expected to need, and why."""
+    from ferkern.bench.crossover_described import Unserved
     from ferkern.bench.decide import choose
 
-    op, features, title = _asked(what, batch, precision, shape, option or [])
+    try:
+        op, features, title = _asked(what, batch, precision, shape, option or [])
+    except Unserved as error:
+        _print_unserved(what, str(error), as_json=as_json)
+        return
     choice = choose(op, features, threads=threads)
     if as_json:
         typer.echo(json.dumps(_plain(choice), indent=1))
         return
     results().print("\n".join(explain(choice, title)), markup=False, soft_wrap=True)
+
+
+def _print_unserved(what: str, why: str, *, as_json: bool) -> None:
+    remark = f"no device serves it: {why}"
+    if as_json:
+        typer.echo(json.dumps({"op": what, "device": "cpu", "remarks": [remark]}, indent=1))
+    else:
+        results().print(f"{what}: the CPU, because {remark}.", markup=False, soft_wrap=True)
 
 
 def _asked(
@@ -57,39 +70,43 @@ def _asked(
     from ferkern.bench.crossover_cases import ALIASES
     from ferkern.bench.crossover_features import FEATURES, network_features, pipeline_features
     from ferkern.bench.network import named
+    from ferkern.session import PRECISIONS
 
     op = ALIASES.get(what, what)
     if op in FEATURES:
         if shape is None or batch or precision:
             raise typer.BadParameter(f"{what} needs --shape, the shapes of its arrays, and no --batch or --precision")
-        given = dict(_option(one) for one in options)
-        arrays = [_Shape(_numbers(one)) for one in shape.split(",")]
-        try:
-            features = FEATURES[op](*arrays, **given)
-        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
-            raise typer.BadParameter(f"--shape {shape}: these are no arrays of {what}: {error}") from error
-        return op, features, f"{op} on {', '.join('x'.join(map(str, a.shape)) for a in arrays)}"
-    if shape is not None or options:
-        raise typer.BadParameter("--shape and --option are for functions")
+        return op, *_function(op, what, shape, options)
     if op == "pipeline":
+        if shape is not None or options or precision:
+            raise typer.BadParameter(f"{what} has --batch, the number of faces, and neither --shape nor --precision")
         return op, pipeline_features(768, 1024, batch or 1), f"pipeline on 1024x768 pixels with {batch or 1} face(s)"
     try:
         net = named(what)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}; functions: {', '.join((*FEATURES, *ALIASES))}") from error
+        raise typer.BadParameter(f"{error}; functions: {', '.join((*FEATURES, 'pipeline', *ALIASES))}") from error
+    if shape is not None or options:
+        raise typer.BadParameter(f"--shape and --option are for functions, {what} is a network")
+    if precision not in (None, *PRECISIONS):
+        raise typer.BadParameter(f"--precision must be {', '.join(PRECISIONS)}, is {precision}")
     count = batch or 1
     features = network_features(net, count, precision or "float32")
     return "network", features, f"{net.name}, batch {count}, {precision or 'float32'}"
 
 
-class _Shape:
-    """What an array is to the counts of `ferkern.bench.crossover_features`."""
+def _function(op: str, what: str, shape: str, options: list[str]) -> tuple[Features, str]:
+    from ferkern.bench.crossover_described import Unserved, described
 
-    itemsize = 4
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape, self.size = shape, math.prod(shape)
-        self.nbytes = self.itemsize * self.size
+    given = dict(_option(one) for one in options)
+    shapes = [_numbers(one) for one in shape.split(",")]
+    try:
+        features = described(op, shapes, given)
+    except Unserved:
+        raise
+    except (TypeError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
+        asked = " ".join(["--shape", shape, *(f"--option {one}" for one in options)])
+        raise typer.BadParameter(f"{asked}: not a call of {what}: {error}") from error
+    return features, f"{op} on {', '.join('x'.join(map(str, s)) for s in shapes)}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -108,7 +125,10 @@ def _option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"--option {text!r}: must be NAME=VALUE")
-    return name, int(value) if value.lstrip("-").isdecimal() else value
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):  # same, relu
+        return name, value
 
 
 def explain(choice: Choice, title: str) -> list[str]:

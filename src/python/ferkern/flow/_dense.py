@@ -36,6 +36,13 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+def preset_of(name: str) -> Preset:
+    """What a name stands for; ValueError where it stands for nothing."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
 @by_map("flow")
 def dense(
     prev: Frame,
@@ -106,9 +113,7 @@ def dense(
     their neighbours' motions, and each refinement warps anew. The same bits for every number of threads; on a device
     sums are formed in another order, and where two steps of a patch are nearly as good, the other one may be taken.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
-    known = PRESETS[preset]
+    known = preset_of(preset)
     settings = (
         known.finest if finest is None else finest,
         known.stride if stride is None else stride,
