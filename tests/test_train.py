@@ -367,5 +367,15 @@ def test_the_command_writes_weights_curves_evaluation_and_card(tmp_path: Path) -
     text = (out / "fer_4conv.md").read_text()
     for words in (record["sha256"], "Article 5", "Confusion matrix", "ferkern train fer_4conv"):
         assert words in text
-    wrong = CliRunner().invoke(app, ["fer_huge", *arguments[1:]])
-    assert wrong.exit_code == 2
+
+
+def test_the_command_refuses_a_network_that_there_is_not_before_it_reads_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ferkern.data.read_faces", None)
+    app = typer.Typer()
+    app.command()(train)
+    done = CliRunner().invoke(app, ["fer_huge", "--path", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert "there is no 'fer_huge'; there are" in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from ferkern.models.zoo import BUILDERS
 from ferkern.train.augment import Augmentation
 
 __all__ = ["RECIPES", "SecondCycle", "TrainConfig", "recipe"]
@@ -110,6 +111,8 @@ class TrainConfig:
         return self.epochs + self.second.epochs
 
     def __post_init__(self) -> None:
+        if not self.start and self.network not in BUILDERS:
+            raise ValueError(f"network: there is no {self.network!r}; there are {', '.join(BUILDERS)}")
         for name, least in (("epochs", 0 if self.start else 1), ("batch_size", 1), ("threads", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, is {getattr(self, name)}")
