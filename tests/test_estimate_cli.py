@@ -27,8 +27,20 @@ def test_the_rule_from_the_command_line():
     assert done.returncode == 0, done.stderr
     assert "need a machine of 62,489 points" in done.stdout
     assert "A million inferences cost 0.16" in done.stdout
-    done = run("--score", 2812, "--at", 2.7, "--other-score", 56240, "--json")
-    assert json.loads(done.stdout)["fps_by_score"] == pytest.approx(54.0)
+    done = run("--score", 2812, "--at", 2.7, "--other-score", 56240, "--json", "-")
+    values = json.loads(done.stdout)
+    assert values["kind"] == "estimate"
+    assert values["fps_by_score"] == pytest.approx(54.0)
+    assert values["given"] == {"score": 2812, "at": 2.7, "other_score": 56240}
+
+
+def test_the_price_at_a_speed_that_is_known(tmp_path):
+    done = run("--at", 2.7, "--price", 400, "--watts", 65, "--per-kwh", 0.3, "--json", tmp_path / "price.json")
+    assert done.returncode == 0, done.stderr
+    assert "A million inferences cost 3.571: 1.565 of the device's price, 2.006 for energy." in done.stdout
+    values = json.loads((tmp_path / "price.json").read_text())
+    assert values["price_of_a_million"]["total"] == pytest.approx(3.57102, rel=1e-5)
+    assert values["given"]["watts"] == 65
 
 
 def test_a_network_from_the_command_line(own_cache, tmp_path):
@@ -44,7 +56,7 @@ def test_a_network_from_the_command_line(own_cache, tmp_path):
     assert "by the papers' rule (ratio of scores" in done.stdout
     assert "arithmetic" in done.stdout
     assert "A million inferences cost" in done.stdout
-    done = run("fer_2conv", "--machine", tmp_path / "other.json", "--no-run", "--json")
+    done = run("fer_2conv", "--machine", tmp_path / "other.json", "--no-run", "--json", "-")
     values = json.loads(done.stdout)["estimate"]
     assert values["here_seconds"] is None
     assert values["low"] < values["seconds"] < values["high"]
@@ -58,9 +70,17 @@ def test_a_network_from_the_command_line(own_cache, tmp_path):
         (["--machine", "x.json"], "NET and --machine belong together"),
         (["fer_2conv", "--machine", "nowhere.json"], "no machine profile"),
         (["--fps", "60"], "--fps and --other-score need --score and --at"),
-        (["--fps", "0", "--score", "1", "--at", "1"], "wanted must be above 0"),
+        (["--fps", "0", "--score", "1", "--at", "1"], "--fps must be above 0, is 0"),
+        (["--fps", "3", "--score", "nan", "--at", "1"], "--score must be above 0, is nan"),
+        (["--at", "0", "--price", "3"], "--at must be above 0, is 0"),
+        (["--fps", "3", "--score", "1", "--at", "1", "--other-score", "inf"], "--other-score must be above 0, is inf"),
+        (["--at", "2", "--watts", "65"], "--watts and --per-kwh belong together"),
+        (["--at", "2", "--price", "nan"], "price nan"),
+        (["--at", "2", "--price", "-1"], "price -1.0"),
+        (["--at", "2"], "nothing to estimate"),
+        (["--at", "2", "--price", "3", "--json", "nowhere/x.json"], "there is no folder"),
         (["--score", "1", "--at", "1", "--fps", "2", "--price", "1", "--busy", "2"], "busy from 0 to 1"),
-        (["--price", "1", "--watts", "2"], "nothing to estimate"),
+        (["--price", "1", "--watts", "2", "--per-kwh", "1"], "nothing to estimate"),
     ],
 )
 def test_wrong_use(own_cache, arguments, message):

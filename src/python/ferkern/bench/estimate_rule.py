@@ -88,7 +88,7 @@ def price_of_a_million(
         A number is out of range.
     """
     _positive(seconds=seconds, years=years, busy=busy)
-    if min(price, watts, per_kwh) < 0 or busy > 1:
+    if not all(0 <= value < float("inf") for value in (price, watts, per_kwh)) or busy > 1:
         raise ValueError(f"price {price}, watts {watts}, per_kwh {per_kwh} must be from 0, busy from 0 to 1, is {busy}")
     million = 1e6 * seconds
     return Price(price * million / (years * _YEAR * busy), watts / 1000 * per_kwh * million / 3600)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import messages, results, track
+from ferkern.cli.output import check_folders, messages, results, track, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench.estimate import Estimate
@@ -43,42 +43,79 @@ def estimate(
     watts: Annotated[float, typer.Option("--watts", help="Its power at work.")] = 0.0,
     per_kwh: Annotated[float, typer.Option("--per-kwh", help="Price of a kilowatt-hour.")] = 0.0,
     busy: Annotated[float, typer.Option("--busy", help="Part of its life that it works.")] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write everything as JSON; - is stdout.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no sentences.")] = False,
 ) -> None:
     """Estimate the speed of a network on another machine, the score that a speed needs, the price of a million calls.
 
     NET --machine FILE: per layer from that machine's profile and the efficiency of the kernels here. --score 2812 --at
     2.7 --fps 60: the papers' rule, speed goes with the score of a benchmark, solved for the score; with --other-score
-    for the speed.
+    for the speed. --price, --watts: of a million inferences at the speed that is estimated, or given by --at.
     """
-    from ferkern.bench.estimate_rule import price_of_a_million
-
-    if (net is None) != (machine is None):
-        raise typer.BadParameter("NET and --machine belong together")
+    given = {"fps": fps, "score": score, "at": at, "other_score": other}
+    paid = {"price": price, "years": years, "watts": watts, "per_kwh": per_kwh, "busy": busy}
+    check_folders(json=json_path)
+    _check(net, machine, given, paid)
+    values, sentences, seconds = _rule(fps, score, at, other)
     try:
-        values, sentences, seconds = _rule(fps, score, at, other)
         found = (
             None if net is None or machine is None else _estimate(net, machine, batch, threads, run=run, quiet=quiet)
         )
-        if found is None and not sentences:
-            raise typer.BadParameter("nothing to estimate: give NET and --machine, or --score, --at and --fps")
-        seconds = seconds if found is None else found.seconds / batch
         if price or watts:
-            if seconds is None:
-                raise typer.BadParameter("--price and --watts need a speed: NET and --machine, or --at")
-            cost = price_of_a_million(seconds, price=price, years=years, watts=watts, per_kwh=per_kwh, busy=busy)
+            cost = _cost(seconds if found is None else found.seconds / batch, paid)
             values["price_of_a_million"] = {"device": cost.device, "energy": cost.energy, "total": cost.total}
             sentences.append(_price(cost))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
-    if as_json:
-        typer.echo(json.dumps({**values, "estimate": None if found is None else found.to_dict()}, indent=1))
-        return
-    if found is not None:
-        _print(found, layers=layers)
-    for sentence in sentences:
-        results().print(sentence, markup=False, soft_wrap=True)
+    if not quiet and json_path != Path("-"):
+        if found is not None:
+            _print(found, layers=layers)
+        for sentence in sentences:
+            results().print(sentence, markup=False, soft_wrap=True)
+    if json_path is not None:
+        write_json(json_path, _whole(given, paid, values, found))
+
+
+def _check(net: str | None, machine: Path | None, given: Mapping[str, float | None], paid: Mapping[str, float]) -> None:
+    """What does not go together, before anything is measured."""
+    if (net is None) != (machine is None):
+        raise typer.BadParameter("NET and --machine belong together")
+    for name, value in given.items():
+        if value is not None and not 0 < value < math.inf:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} must be above 0, is {value:g}")
+    known = given["score"] is not None and given["at"] is not None
+    asked = given["fps"] is not None or given["other_score"] is not None
+    if asked and not known:
+        raise typer.BadParameter("--fps and --other-score need --score and --at, a machine's points and its speed")
+    if bool(paid["watts"]) != bool(paid["per_kwh"]):
+        raise typer.BadParameter("--watts and --per-kwh belong together")
+    bought = given["at"] is not None and bool(paid["price"] or paid["watts"])
+    if net is None and not asked and not bought:
+        raise typer.BadParameter(
+            "nothing to estimate: give NET and --machine, or --score, --at and --fps, or --at and --price"
+        )
+
+
+def _whole(
+    given: Mapping[str, float | None], paid: Mapping[str, float], values: dict[str, Any], found: Estimate | None
+) -> dict[str, Any]:
+    """Everything, for JSON: where it was asked, what was given, what came out."""
+    from ferkern.bench.measure import identity
+
+    told = {name: value for name, value in given.items() if value is not None}
+    told |= paid if "price_of_a_million" in values else {}
+    estimated = None if found is None else found.to_dict()
+    return {"kind": "estimate", "machine": identity(), "given": told, **values, "estimate": estimated}
+
+
+def _cost(seconds: float | None, paid: Mapping[str, float]) -> Price:
+    from ferkern.bench.estimate_rule import price_of_a_million
+
+    if seconds is None:
+        raise typer.BadParameter("--price and --watts need a speed: NET and --machine, or --at")
+    return price_of_a_million(seconds, **paid)
 
 
 def _price(cost: Price) -> str:
@@ -94,8 +131,6 @@ def _rule(
     """Values, sentences, and the seconds of a frame by the rule."""
     from ferkern.bench.estimate_rule import by_score, score_for
 
-    if (score is None or at is None) and (fps is not None or other is not None):
-        raise typer.BadParameter("--fps and --other-score need --score and --at, a machine's points and its speed")
     values: dict[str, Any] = {}
     sentences: list[str] = []
     if score is None or at is None:
