@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from command import ENVIRONMENT
 from ferkern.bench.crossover_features import Features
 from ferkern.bench.crossover_map import Crossover, Identity, Ladder, Rung
+from ferkern.bench.estimate import Estimate, LayerEstimate
 from ferkern.bench.machine import KINDS, LEVELS, Level, MachineProfile, Measured, Passage
 from ferkern.bench.measure import identity
 from ferkern.bench.network import NetworkBench, network
@@ -108,6 +109,33 @@ def replace_ledger(ledger: Ledger, wall: float, spans: tuple[Span, ...]) -> Ledg
     )  # fmt: skip
 
 
+def estimate() -> dict[str, object]:
+    """A network on another machine, the papers' rule and a price."""
+    layers = tuple(LayerEstimate(f"conv2d -> 'conv2d_{i}'", "conv2d:direct:avx2", 1e-5 * i, by)
+                   for i, by in enumerate(("arithmetic", "memory", "overhead"), start=1))  # fmt: skip
+    there = {"brand": "Another <Processor>", "isa": "avx2", "threads": 8}
+    found = Estimate("fer_2conv", there, 2, 8, "avx2", 6e-5, 5e-5, 7.5e-5, layers, 1e-4, 8e-5, ("a note",))
+    given = {"fps": 60.0, "score": 2812.0, "at": 2.7, "other_score": 56240.0}
+    paid = {"price": 400.0, "years": 3.0, "watts": 65.0, "per_kwh": 0.3, "busy": 0.5}
+    answers = {"score_for_fps": 62488.9, "fps_by_score": 54.0}
+    price = {"device": 0.3, "energy": 0.1, "total": 0.4}
+    head = {"kind": "estimate", "machine": identity(), "given": {**given, **paid}, **answers}
+    return {**head, "price_of_a_million": price, "estimate": found.to_dict()}
+
+
+def tuned() -> dict[str, object]:
+    """Two layers, one of which another tile serves twice as fast."""
+
+    def choice(tile: int, seconds: float) -> dict[str, object]:
+        return {"kernel": "direct", "tuning": {}, "words": f"direct {tile} x 1 x 16", "seconds": seconds}
+
+    layers = [
+        {"layer": f"net.conv2d_{i}", "x": [1, 3, 8, 8], "w": [4, 3, 3, 3], **choice(8, 1e-5), "by_rule": choice(12, s),
+         "flops": 1e6, "tried": 25} for i, s in enumerate((1e-5, 2e-5), start=1)
+    ]  # fmt: skip
+    return {"kind": "tune", "machine": identity(), "device": asdict(DEVICE), "batch": 1, "layers": layers}
+
+
 PEERS = {  # as the programs in benchmarks/peers put it: side -> ms, or names that end in _ms
     "svd": [
         {"row": "136x136", "threads": t, "ms": {"ferkern": 1.0 / t, "numpy": 2.0, "torch": 1.5}, "best_peer": "torch"}
@@ -152,6 +180,8 @@ def write_all(folder: Path) -> None:
         "machine": json.dumps(machine.to_dict()),
         "fer_2conv": json.dumps(bench(machine).to_dict()),
         "device": device_ledger(machine).to_json(),
+        "estimate": json.dumps(estimate()),
+        "tuned": json.dumps(tuned()),
     }
     cpu = {"brand": identity()["brand"]}
     found |= {

@@ -224,7 +224,10 @@ def test_command(cl_device, monkeypatch, folder):
     monkeypatch.setattr(tune, "_clocked", lambda device: planted(lambda choice: choice.kernel == "direct"))
     done = CliRunner().invoke(app, ["tune", "fer_2conv", "--device", cl_device, "--json", "-"])
     assert done.exit_code == 0, done.output
-    rows = json.loads(done.stdout)
+    values = json.loads(done.stdout)
+    rows = values["layers"]
+    assert values["kind"] == "tune"
+    assert values["device"]["driver"] == find(cl_device).info.driver
     assert [row["layer"] for row in rows] == ["fer_2conv.conv2d_1", "fer_2conv.conv2d_2"]
     assert all(row["seconds"] == 1e-4 and row["kernel"] == "direct" for row in rows)
     assert (folder / tuned.FILE).exists()

@@ -11,11 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import report_inputs as inputs
 from command import ferkern
 from ferkern import bench
 from ferkern.bench.crossover_map import Crossover
+from ferkern.cli.app import app
 from ferkern.report import page, read
 from ferkern.report.page import sections
 from ferkern.report.sources import KINDS
@@ -43,8 +45,54 @@ def test_every_kind_is_recognised(files):
     assert by_name["device.json"] == "ledger"
     assert by_name["timed.json"] == "pytest-benchmark"
     assert [section.id for section in sections(sources)] == [
-        "crossover", "transfers", "ledger", "roofline", *(f"beside-{i}" for i in range(1, 5)), "timed", "machine",
+        "crossover", "transfers", "ledger", "roofline", "estimates", "tuning", *(f"beside-{i}" for i in range(1, 5)),
+        "timed", "machine",
     ]  # fmt: skip
+
+
+def test_estimates_and_tuned_convolutions_are_told(tmp_path):
+    (tmp_path / "e.json").write_text(json.dumps(inputs.estimate()))
+    (tmp_path / "t.json").write_text(json.dumps(inputs.tuned()))
+    estimates, tuning = sections(read([tmp_path / "e.json", tmp_path / "t.json"]))
+    assert estimates.findings == (
+        "A call of fer_2conv, 2 images, Another <Processor> (avx2, 8 threads) is expected to take 60.0 µs (50.0 µs to "
+        "75.0 µs); here it takes 100 µs.",
+        "By the papers' rule: 2,812 points give 2.7 frames/s; for 60 frames/s: 62,489 points.",
+        "By the papers' rule: 2,812 points give 2.7 frames/s; with 56,240 points: 54 frames/s.",
+        "A million inferences cost 0.4 (fer_2conv, 2 images, Another <Processor> (avx2, 8 threads)).",
+    )
+    assert [row[-2:] for row in estimates.charts[1].table.rows] == [
+        ("10.0 µs", "17 %"), ("20.0 µs", "33 %"), ("30.0 µs", "50 %"),
+    ]  # fmt: skip
+    assert tuning.findings == (
+        "Tuning 2 convolutions of Card <A&B> (Made), 1 image made them 1.41 times as fast (geometric mean); the most "
+        "2.00 (net.conv2d_2).",
+    )
+    assert tuning.charts[0].table.rows[1][-4:] == ("10.0 µs", "100 Gop/s", "2.00", "25")
+
+
+def test_the_rule_alone_and_a_price_alone(tmp_path):
+    whole = inputs.estimate()
+    rule = {**whole, "estimate": None, "price_of_a_million": None}
+    (tmp_path / "rule.json").write_text(json.dumps(rule))
+    given = {"at": 2.7, "price": 400, "years": 3, "watts": 0, "per_kwh": 0, "busy": 1}
+    price = {key: whole[key] for key in ("kind", "machine", "price_of_a_million")} | {"given": given, "estimate": None}
+    (tmp_path / "price.json").write_text(json.dumps(price))
+    (section,) = sections(read([tmp_path / "rule.json", tmp_path / "price.json"]))
+    assert section.charts == ()
+    assert [title.partition(":")[0] for title, _ in section.tables] == [
+        "The papers' rule", "Price of a million inferences",
+    ]  # fmt: skip
+    assert section.tables[1][1].rows == (("2.7 frames/s", "price 400 over 3 years, 100 % busy", "0.3", "0.1", "0.4"),)
+
+
+def test_every_file_is_read_once(files, tmp_path, monkeypatch):
+    opened: list[Path] = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read_bytes(path))
+    done = CliRunner().invoke(app, ["report", *map(str, files), "-o", str(tmp_path / "out.html")])
+    assert done.exit_code == 0, done.output
+    assert [path for path in opened if path in files] == files
 
 
 def test_the_saved_map_is_one_too(tmp_path):

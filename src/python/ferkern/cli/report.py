@@ -20,20 +20,25 @@ def report(
 ) -> None:
     """Make one page of results, to be opened in a browser: charts that answer, and the numbers behind them.
 
-    It needs no network. Files are recognised by what they hold: ferkern transfers, crossover, bench machine, bench NET
-    (each with --json), ledgers of Session.profile, tables of benchmarks/peers, pytest --benchmark-json. Others are
-    named and left out. Exit code: 0 done, 1 some files were left out, 2 usage.
+    It needs no network. Files are recognised by what they hold: ferkern transfers, crossover, bench machine, bench NET,
+    estimate, tune (each with --json), ledgers of Session.profile, tables of benchmarks/peers, pytest --benchmark-json.
+    Others are named and left out. Exit code: 0 done, 1 some files were left out, 2 usage.
     """
     import importlib.util
 
-    from ferkern.report import report as make
+    from ferkern.report.page import write
+    from ferkern.report.sources import sift
 
     check_folders(output=output)
     if importlib.util.find_spec("plotly") is None:
         raise typer.BadParameter(f"a report needs plotly: {pip_install('report')}")
-    known = _known(results)
+    sources, trouble = sift(results)
+    if not sources:
+        raise typer.BadParameter(trouble[0])
+    for words in trouble:
+        warn(words.partition("; a report knows")[0])
     try:
-        make(known, output, title=title)
+        write(sources, output, title=title)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except OSError as error:
@@ -41,24 +46,5 @@ def report(
     if not quiet:
         size = output.stat().st_size / 1e6
         messages().print(f"{output}: {size:.1f} MB, opens in any browser", markup=False)
-    if len(known) < len(results):
+    if trouble:
         raise typer.Exit(1)
-
-
-def _known(files: list[Path]) -> list[Path]:
-    """Those that a report can show; the others are named, and if all are such, that is wrong use."""
-    from ferkern.report.sources import read
-
-    known, trouble = [], []
-    for file in files:
-        try:
-            read([file])
-        except ValueError as error:
-            trouble.append(str(error))
-        else:
-            known.append(file)
-    if not known:
-        raise typer.BadParameter(trouble[0])
-    for words in trouble:
-        warn(words.partition("; a report knows")[0])
-    return known

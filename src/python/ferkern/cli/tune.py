@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
     from ferkern.opencl.tune import Layer, Tuned
+    from ferkern.opencl.tuned import Choice
 
 __all__ = ["tune"]
 
@@ -40,7 +42,8 @@ def tune(
     user's cache folder (or that named by FERKERN_CACHE_DIR). Nothing else should run meanwhile.
     """
     from ferkern import cache
-    from ferkern.opencl import DeviceError
+    from ferkern.bench.measure import identity
+    from ferkern.opencl import DeviceError, find
     from ferkern.opencl import tune as tuning
 
     check_folders(json=json_path)
@@ -58,7 +61,9 @@ def tune(
             _print(found)
         messages().print(f"kept in {cache.folder()}", markup=False)
     if json_path is not None:
-        write_json(json_path, [_record(row) for row in found])
+        info = asdict(find(device, only=True).info)
+        head = {"kind": "tune", "machine": identity(), "device": info, "batch": batch}
+        write_json(json_path, {**head, "layers": [_record(row) for row in found]})
 
 
 def _layers(names: list[str], batch: int) -> list[Layer]:
@@ -81,13 +86,16 @@ def _record(row: Tuned) -> dict[str, Any]:
         "layer": row.layer.name,
         "x": row.layer.x,
         "w": row.layer.w,
-        "kernel": row.best.kernel,
-        "tuning": row.best.tuning.to_dict(),
-        "seconds": row.best_seconds,
-        "by_rule": {"kernel": row.by_rule.kernel, "tuning": row.by_rule.tuning.to_dict(), "seconds": row.rule_seconds},
+        **_choice(row.best, row.best_seconds),
+        "by_rule": _choice(row.by_rule, row.rule_seconds),
         "flops": row.flops,
         "tried": row.tried,
     }
+
+
+def _choice(choice: Choice, seconds: float) -> dict[str, Any]:
+    tuning = choice.tuning.to_dict()
+    return {"kernel": choice.kernel, "tuning": tuning, "words": str(choice), "seconds": seconds}
 
 
 def _print(found: list[Tuned]) -> None:

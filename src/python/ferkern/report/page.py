@@ -14,12 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import ferkern
-from ferkern.report import beside, crossover, ledgers, roofline, timed, transfers
+from ferkern.report import beside, crossover, estimates, ledgers, roofline, timed, transfers, tuning
 from ferkern.report.parts import Chart, Section, Table
 from ferkern.report.sources import KINDS, Source, read, select
 from ferkern.report.words import count
 
-__all__ = ["page", "report", "sections"]
+__all__ = ["page", "report", "sections", "write"]
 
 _FINDINGS = 7  # on the first screen
 # Nothing but what stands in the page: a browser refuses whatever else might be asked for.
@@ -37,7 +37,7 @@ def report(
     ----------
     paths
         JSON files, each recognised by what it holds: transfers, crossover maps, machine profiles, networks, ledgers,
-        tables of ``benchmarks/peers`` and ``benchmarks/opencl_*.py``, pytest-benchmark.
+        estimates, tuned convolutions, tables of ``benchmarks/peers`` and ``benchmarks/opencl_*.py``, pytest-benchmark.
     output
         The page's file; what stood there is replaced.
     title
@@ -56,8 +56,13 @@ def report(
     OSError
         The page cannot be written.
     """
+    return write(read(paths), output, title=title)
+
+
+def write(sources: Sequence[Source], output: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    """`report` of files that have been read."""
     target = Path(output)
-    target.write_text(page(read(paths), title=title), encoding="utf-8")
+    target.write_text(page(sources, title=title), encoding="utf-8")
     return target
 
 
@@ -70,6 +75,8 @@ def sections(sources: Sequence[Source]) -> list[Section]:
         transfers.section(select(sources, "transfers")),
         ledgers.section(runs),
         roofline.section(runs, profiles),
+        estimates.section(select(sources, "estimate")),
+        tuning.section(select(sources, "tune")),
         *beside.sections(select(sources, "rows")),
         timed.section(select(sources, "pytest-benchmark")),
         roofline.machine_section(profiles),
@@ -188,7 +195,7 @@ def _processors(sources: Sequence[Source], brands: Sequence[str]) -> list[str]:
     if not brands:
         return ["The files do not say on which processor"]
     machines = [dict(s.values.machine) for s in select(sources, "machine")]
-    machines += [s.values["machine"] for s in select(sources, "transfers")]
+    machines += [s.values["machine"] for s in select(sources, "transfers", "estimate", "tune")]
     known = {machine["brand"]: machine for machine in machines}
     found = []
     for brand in brands:
@@ -201,7 +208,8 @@ def _processors(sources: Sequence[Source], brands: Sequence[str]) -> list[str]:
 
 def _devices(sources: Sequence[Source]) -> list[str]:
     """OpenCL devices that the files are about."""
-    found = [f"{s.values['device']['name']} ({s.values['device']['platform']})" for s in select(sources, "transfers")]
+    own = [s.values["device"] for s in select(sources, "transfers", "tune")]
+    found = [f"{device['name']} ({device['platform']})" for device in own]
     found += [
         f"{one.identity.device} ({one.identity.platform})" for s in select(sources, "crossover") for one in s.values
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from ferkern.bench.crossover_map import Crossover
 from ferkern.bench.machine import MachineProfile
 
-__all__ = ["KINDS", "Source", "read", "select"]
+__all__ = ["KINDS", "Source", "read", "select", "sift"]
 
 _MOST_BYTES = 256 << 20
 
@@ -21,6 +21,8 @@ KINDS = {
     "crossover": "crossover map (ferkern crossover --json, or the saved crossover.json)",
     "machine": "machine profile (ferkern bench machine --json)",
     "network": "network (ferkern bench NET --json)",
+    "estimate": "estimate (ferkern estimate --json)",
+    "tune": "tuned convolutions (ferkern tune --json)",
     "ledger": "ledger (Ledger.to_json of Session.profile)",
     "pytest-benchmark": "pytest-benchmark (pytest --benchmark-json)",
     "rows": "side-by-side table (benchmarks/peers/*.py, benchmarks/opencl_*.py --json)",
@@ -60,11 +62,31 @@ def read(paths: Sequence[str | os.PathLike[str]]) -> tuple[Source, ...]:
     ValueError
         There is none, one cannot be read, is not JSON, or holds nothing that is known; the message names it.
     """
+    found, trouble = sift(paths)
+    if trouble:
+        raise ValueError(trouble[0])
+    return found
+
+
+def sift(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """The files that a report can show, each read once, and of each other one why not.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
     if not paths:
         raise ValueError("paths: a report needs at least one file of results")
     files = [Path(path) for path in paths]
     names = [file.name for file in files]
-    return tuple(_source(f, f.name if names.count(f.name) == 1 else str(f)) for f in files)
+    found, trouble = [], []
+    for file in files:
+        try:
+            found.append(_source(file, file.name if names.count(file.name) == 1 else str(file)))
+        except ValueError as error:
+            trouble.append(str(error))
+    return tuple(found), tuple(trouble)
 
 
 def select(sources: Sequence[Source], *kinds: str) -> list[Source]:
@@ -112,6 +134,8 @@ def _rows(values: Mapping[str, Any]) -> bool:
 
 _TESTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "transfers": lambda v: v.get("kind") == "transfers",
+    "estimate": lambda v: v.get("kind") == "estimate",
+    "tune": lambda v: v.get("kind") == "tune",
     "crossover": lambda v: isinstance(v.get("maps", v.get("crossover")), list),
     "machine": lambda v: {"peaks", "levels", "bandwidth"} <= set(v),
     "network": lambda v: {"network", "ledger", "seconds"} <= set(v),
@@ -125,6 +149,10 @@ def _transfers(name: str, kind: str, v: dict[str, Any]) -> Source:
     for reading in v["readings"]:
         reading["way"]["memory"], reading["way"]["direction"], reading["median_seconds"]
     return Source(name, kind, v, v["machine"]["brand"], v["machine"]["date"])
+
+
+def _of_machine(name: str, kind: str, v: dict[str, Any]) -> Source:
+    return Source(name, kind, v, str(v["machine"]["brand"]), str(v["machine"]["date"]))
 
 
 def _crossover(name: str, kind: str, v: dict[str, Any]) -> Source:
@@ -173,6 +201,8 @@ def _table(name: str, kind: str, v: dict[str, Any]) -> Source:
 
 _MAKERS: dict[str, Callable[[str, str, dict[str, Any]], Source]] = {
     "transfers": _transfers,
+    "estimate": _of_machine,
+    "tune": _of_machine,
     "crossover": _crossover,
     "machine": _machine,
     "network": _network,
