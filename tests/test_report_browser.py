@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ CONTROLS = [
     ("crossover-curves", "call"),
     ("ledger-kinds", "unit"),
     ("ledger-layers", "run"),
+    ("estimate-times", "x"),
+    ("tuning-times", "x"),
     ("beside-4-times", "setting"),
     ("timed-calls", "group"),
 ]
@@ -104,7 +107,7 @@ def charts(browser: Any) -> list[str]:
 
 def test_it_draws_and_asks_for_nothing(opened):
     names = charts(opened)
-    assert len(names) == 12
+    assert len(names) == 15
     marks = {name: opened.execute_script(MARKS, name) for name in names}
     assert all(count >= 1 for count in marks.values()), marks
     assert marks["transfer-curves"] >= 2 * 14
@@ -136,6 +139,26 @@ def test_it_fits_a_phone(browser, file):
     tables = "return [...document.querySelectorAll('.scroll')].filter((s) => s.scrollWidth > s.clientWidth).length"
     assert browser.execute_script(tables) > 0, "a wide table scrolls inside itself"
     assert all(browser.execute_script(MARKS, name) >= 1 for name in charts(browser))
+
+
+def test_no_name_of_a_limit_lies_on_a_mark(browser, file, tmp_path):
+    """Readings as fast as the host's memory, from caches, and twice as fast: the name's paper covered all of them."""
+    done = inputs.transfers()
+    limits = replace(done.limits, link=None, host_read=12e9)
+    fast = replace(done, limits=limits, readings=tuple(r for r in done.readings if r.way.memory == "pinned"))
+    (tmp_path / "fast.json").write_text(fast.to_json(), encoding="utf-8")
+    show(browser, bench.report([tmp_path / "fast.json"], tmp_path / "fast.html"), 1280)
+    covered = """
+    const plot = document.getElementById("transfer-curves");
+    const boxes = (what) => [...plot.querySelectorAll(what)].map((p) => p.getBoundingClientRect());
+    const names = boxes(".annotation").filter((box) => box.width > 100), marks = boxes("path.point");
+    return [names.length, marks.length, marks.filter((m) => names.some((n) => m.left < n.right && m.right > n.left &&
+      m.top < n.bottom && m.bottom > n.top)).length];
+    """
+    names, marks, hidden = browser.execute_script(covered)
+    assert names == 1
+    assert marks > 10
+    assert hidden == 0
 
 
 def test_light_and_dark(opened):

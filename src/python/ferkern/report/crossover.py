@@ -176,7 +176,7 @@ def _answer(found: Crossing | None) -> str:
     if found is None:
         return "–"
     if found.answer != "from":
-        return f"{found.answer} ({100 * found.share:.0f} % sure)"
+        return found.answer if found.share > 0.975 else f"{found.answer} ({100 * found.share:.0f} % sure)"
     ends = (times(x) if 0 < x < math.inf else "always" if x == 0 else "never" for x in (found.low, found.high))
     return f"from {times(found.size)} ({' to '.join(ends)})"
 

@@ -174,11 +174,19 @@
     }));
   }
 
-  function limits(shown, layout) { // a rule's name lies on it
+  function limits(shown, layout, plot) { // a rule's name lies on it
     const at = (value, name) => (layout[name + "axis"].type === "log" ? Math.log10(value) : value);
+    const place = (value, name) => { const [low, high] = layout[name + "axis"].range; return (at(value, name) - low) / (high - low); };
+    const taken = (t, from, to) => shown.some((other) => other.kind !== "rule" && other.kind !== "band" && other.y.some((y, i) =>
+      Math.abs(place(y, "y") - place(t.y[0], "y")) < 0.1 && place(other.x[i], "x") >= from && place(other.x[i], "x") <= to));
     return shown.filter((t) => t.kind === "rule" && t.labels.length).map((t, i) => {
       const made = { text: t.labels[0], showarrow: false, font: { size: 11, color: color(t.color) }, bgcolor: color("paper"), borderpad: 1, yref: "y" };
-      if (t.y[0] === t.y[1]) return { ...made, xref: "paper", x: 1, xanchor: "right", y: at(t.y[0], "y"), yanchor: "bottom", yshift: 1 };
+      if (t.y[0] === t.y[1]) { // at its end, on the side where nothing lies below the name
+        const wide = Math.min(1, (7 * t.labels[0].length) / plot.clientWidth), level = { ...made, xref: "paper", y: at(t.y[0], "y"), yanchor: "bottom", yshift: 1 };
+        const start = Math.max(0, place(t.x[0], "x"));
+        if (taken(t, 1 - wide, 1) && !taken(t, start, start + wide)) return { ...level, x: start, xanchor: "left" };
+        return { ...level, x: 1, xanchor: "right", bgcolor: taken(t, 1 - wide, 1) ? undefined : made.bgcolor };
+      }
       const [x0, x1, y0, y1] = [at(t.x[0], "x"), at(t.x[1], "x"), at(t.y[0], "y"), at(t.y[1], "y")]; // a slope: within what is seen of it
       const low = Math.max(0, (layout.xaxis.range[0] - x0) / (x1 - x0), (layout.yaxis.range[0] - y0) / (y1 - y0));
       const part = low + (1 - low) * (0.72 - 0.18 * (i % 3)); // no two neighbours at one height
@@ -218,7 +226,7 @@
       legend: { orientation: "h", x: 0, xanchor: "left", y: 1.01, yanchor: "bottom", font: { size: 12 }, itemclick: "toggle", maxheight: 0.9 },
       annotations: [],
     };
-    layout.annotations = limits(shown, layout);
+    layout.annotations = limits(shown, layout, plot);
     const config = { displaylogo: false, responsive: true, displayModeBar: false, scrollZoom: false, doubleClick: false };
     return Plotly.react(plot, data, layout, config).then(() => {
       watch(chart, plot);
