@@ -15,6 +15,7 @@ from ferkern.opencl.ops import conv2d as op
 from ferkern.opencl.ops.conv2d_direct import DirectPlan
 from ferkern.opencl.ops.conv2d_tiles import _TILES, TileWay, local_tiles, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning
+from ferkern.opencl.ops.conv2d_winograd import Winograd4Plan
 from test_conv2d import bound
 from test_opencl_runs import through
 
@@ -91,6 +92,29 @@ def test_winograd_takes_them_on_a_gpu(cl_device, rng, monkeypatch):
         y = through(device, plan, shape, x, w, b)
         allowed = winograd.bound("winograd4", x, w, b, padding=1, device=True)
         assert (np.abs(y - oracle.conv2d(x, w, b, padding=1)) <= allowed).all()
+
+
+@pytest.mark.parametrize(("units", "images"), [(132, 12), (8, 1)], ids=["large", "small"])
+def test_a_gpu_takes_winograd_where_it_saves_more_than_its_launches(cl_device, monkeypatch, units, images):
+    """64 -> 64 filters of 3 x 3 on 56 x 56 are 0.23 GFLOP an image."""
+    device = find(cl_device)
+    w = np.broadcast_to(np.float32(0), (64, 64, 3, 3))
+
+    def taken(n):
+        x = np.broadcast_to(np.float32(0), (n, 64, 56, 56))
+        shape = _core.conv2d_shape(x, w, None, 1, 1, 1, 1, None, None)
+        plan = op.tuned(device, shape) or op.by_list(device, shape)
+        assert (type(plan) is DirectPlan) == (_core.last_kernel() == "conv2d:direct:opencl")
+        return type(plan)
+
+    assert taken(1) is Winograd4Plan  # a CPU device's
+    info = dataclasses.replace(device.info, kind="gpu", compute_units=units, clock_mhz=1980)
+    monkeypatch.setattr(device, "info", info)
+    assert taken(images) is Winograd4Plan
+    x = np.broadcast_to(np.float32(0), (1, 64, 14, 14))
+    assert op.in_one_launch(device, _core.conv2d_shape(x, w, None, 1, 1, 1, 1, None, None))
+    if images > 1:
+        assert taken(1) is DirectPlan
 
 
 def test_a_gpu_takes_it_and_all_its_tiles_fit(cl_device, rng, monkeypatch):

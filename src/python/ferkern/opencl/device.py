@@ -45,6 +45,8 @@ class DeviceInfo:
     """Floats in a native vector (1 on most GPUs)."""
     fp16: bool
     fp64: bool
+    clock_mhz: int = 0
+    """The highest clock rate; 0 where the driver does not tell."""
 
     def __str__(self) -> str:
         return f"opencl:{self.index} {self.name} ({self.platform})"
@@ -336,6 +338,7 @@ def _describe(index: int, platform: Any, kind: str, handle: Any) -> DeviceInfo:
         vector_width=handle.native_vector_width_float,
         fp16="cl_khr_fp16" in extensions,
         fp64="cl_khr_fp64" in extensions,
+        clock_mhz=handle.max_clock_frequency,
     )
 
 

@@ -16,7 +16,7 @@ from ferkern.config import config
 from ferkern.opencl.device import Device, find
 from ferkern.opencl.errors import DeviceError
 from ferkern.opencl.memory import check_sizes, download, empty, upload
-from ferkern.opencl.ops.conv2d import plan_of
+from ferkern.opencl.ops.conv2d import in_one_launch, plan_of
 from ferkern.opencl.ops.conv2d_direct import extents
 from ferkern.opencl.ops.conv2d_run import run_tiles, serves
 from ferkern.opencl.ops.conv2d_tiles import local_tiles
@@ -242,7 +242,7 @@ class _Bench:
 def _by_rule(device: Device, shape: Shape) -> Choice:
     """What a plan takes where nothing was measured."""
     with config(kernel=""):
-        name, _ = _core.device_kernel("conv2d", shape, "opencl")
+        name = "direct" if in_one_launch(device, shape) else _core.device_kernel("conv2d", shape, "opencl")[0]
     return Choice(name, plan_of(device, shape, name).tuning)
 
 

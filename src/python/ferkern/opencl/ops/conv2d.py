@@ -17,7 +17,7 @@ from ferkern.opencl.ops.conv2d_winograd import Winograd2Plan, Winograd4Plan
 from ferkern.opencl.ops.plan import Plan, Shape
 from ferkern.opencl.tuned import Choice, lookup
 
-__all__ = ["PLANS", "TunedPlan", "by_list", "conv2d", "plan_of", "tuned"]
+__all__ = ["PLANS", "TunedPlan", "by_list", "conv2d", "in_one_launch", "plan_of", "tuned"]
 
 Float32 = npt.NDArray[np.float32]
 TunedPlan = DirectPlan | Winograd2Plan | Winograd4Plan
@@ -80,16 +80,30 @@ def conv2d(
 
 
 def tuned(device: Device, shape: Shape) -> TunedPlan | None:
-    """The plan that ``ferkern tune`` found for a shape; None where it found none, or a kernel is asked for by name."""
+    """The plan that ``ferkern tune`` found for a shape, or the direct one `in_one_launch`.
+
+    None where the list in ``kernels.inc`` is to choose, or a kernel is asked for by name.
+    """
     if _core.get_choice()[2]:
         return None
     choice = lookup(device.info, shape)
     if choice is None:
-        return None
+        return plan_of(device, shape, "direct") if in_one_launch(device, shape) else None
     try:
         return plan_of(device, shape, choice)
     except ValueError:  # an entry of a kernel that does not serve the shape: a damaged file
         return None
+
+
+def in_one_launch(device: Device, shape: Shape) -> bool:
+    """Whether a GPU is done with a direct convolution before Winograd's other launches have paid.
+
+    The list's rule is that of a CPU device, where runs are one launch each.
+    """
+    if device.info.kind == "cpu":
+        return False
+    peak = 2e6 * _MULTIPLY_ADDS * device.info.compute_units * device.info.clock_mhz
+    return 2 * _core.device_cost("conv2d", shape)[0] < peak * _LAUNCHES
 
 
 def by_list(device: Device, shape: Shape) -> Plan:
@@ -121,6 +135,11 @@ PLANS: dict[str, type[Plan]] = {
     "conv2d_winograd2": Winograd2Plan,
     "conv2d_reference": ReferencePlan,
 }
+
+# Of a GPU's compute unit in a cycle (NVIDIA's; others have half as many), of which convolutions reach half; and seconds
+# of a direct convolution, half of which Winograd saves, that three more launches take. Not measured.
+_MULTIPLY_ADDS = 128
+_LAUNCHES = 20e-6
 
 _TUNABLE: dict[str, type[TunedPlan]] = {
     "direct": DirectPlan,
