@@ -44,7 +44,7 @@ from ferkern.config import config
 from ferkern.models.builder import GraphBuilder
 from ferkern.opencl import Device, DeviceInfo, find
 from ferkern.opencl.memory import download, empty, upload
-from ferkern.opencl.ops.conv2d import by_list, tuned
+from ferkern.opencl.ops.conv2d import by_list, preferred
 from ferkern.opencl.tune import BUILT_IN, Layer, layers_of
 
 SMALL = ("fer_2conv", "fer_4conv", "fer_small")
@@ -137,7 +137,7 @@ def measure(device: Device, layer: Layer, options: argparse.Namespace) -> Row:
 def on_device(device: Device, layer: Layer, x, w, b) -> tuple[Callable[[], float], np.ndarray, str]:
     """Seconds of a call, the result and the kernel."""
     shape = layer.shape()
-    plan = tuned(device, shape) or by_list(device, shape)
+    plan = preferred(device, shape) or by_list(device, shape)
     kernel = _core.last_kernel().split(":")[1]
     y = np.empty([int(shape[name]) for name in ("n", "oc", "oh", "ow")], np.float32)
     plan.load({"w": upload(device, w), "b": upload(device, b)})

@@ -10,9 +10,10 @@ import pytest
 import oracle
 import tolerance
 from ferkern import _core, nn
+from ferkern.config import config
 from ferkern.opencl import find
 from ferkern.opencl.memory import download, upload
-from ferkern.opencl.ops.separable import FusedPlan, tuning
+from ferkern.opencl.ops.separable import FusedPlan, HalvesPlan, tuning
 from ferkern.registry import last_kernel
 from opencl_layers import close
 from sizes import EDGES
@@ -48,7 +49,8 @@ def test_against_oracle_and_processor(device, guarded, rng, case):
     out = guarded(*expected.shape)
     call = {"b_dw": b_dw, **options, "activation_dw": "relu"}
     assert nn.depthwise_separable(x, dw, pw, b, **call, out=out, device=device) is out
-    assert last_kernel() == "separable:fused:opencl"
+    halves_take_it = find(device).info.kind == "gpu" and len(pw) >= 16
+    assert last_kernel() == ("separable:halves:opencl" if halves_take_it else "separable:fused:opencl")
     assert close(out, expected, bound)
     assert close(out, nn.depthwise_separable(x, dw, pw, b, **call), 2 * bound)
 
@@ -86,7 +88,11 @@ def test_windows_too_large_for_a_tile_read_the_image_as_it_stands(cl_device, rng
     small = dataclasses.replace(target.info, local_bytes=64 * 1024)
     assert tuning(small, shape).interleave
     expected, bound = halves(x, dw, pw, b, b_dw, activation_dw=None, **options)
-    assert close(nn.depthwise_separable(x, dw, pw, b, b_dw=b_dw, **options, device=cl_device), expected, bound)
+    for kernel in ("fused", "halves"):
+        with config(kernel=kernel):
+            y = nn.depthwise_separable(x, dw, pw, b, b_dw=b_dw, **options, device=cl_device)
+        assert last_kernel() == f"separable:{kernel}:opencl"
+        assert close(y, expected, bound)
 
 
 def test_nan_and_infinity_as_on_the_processor(device, rng):
@@ -104,12 +110,13 @@ def test_nan_and_infinity_as_on_the_processor(device, rng):
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_plan_adds_a_residual_and_runs_parts_of_the_batch(device, rng, images):
-    x, dw, pw, b, b_dw = make(rng, (3, 5, 9, 13, 11, (3, 3)))
+@pytest.mark.parametrize("way", [FusedPlan, HalvesPlan])
+def test_plan_adds_a_residual_and_runs_parts_of_the_batch(device, rng, way, images):
+    x, dw, pw, b, b_dw = make(rng, (3, 5, 9, 13, 19, (3, 3)))
     expected, bound = halves(x, dw, pw, b, b_dw, activation_dw=None, padding=1)
     residual = rng.standard_normal(expected.shape).astype(np.float32)
     target = find(device)
-    plan = FusedPlan(target, _core.separable_shape(x, dw, pw, b, b_dw, 1, 1, 1, None, "relu", None))
+    plan = way(target, _core.separable_shape(x, dw, pw, b, b_dw, 1, 1, 1, None, "relu", None))
     weights = {"w_dw": dw, "b_dw": b_dw, "w_pw": pw, "b": b}
     plan.load({role: upload(target, array) for role, array in weights.items()})
     y = np.zeros_like(residual)

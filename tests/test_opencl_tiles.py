@@ -103,7 +103,7 @@ def test_a_gpu_takes_winograd_where_it_saves_more_than_its_launches(cl_device, m
     def taken(n):
         x = np.broadcast_to(np.float32(0), (n, 64, 56, 56))
         shape = _core.conv2d_shape(x, w, None, 1, 1, 1, 1, None, None)
-        plan = op.tuned(device, shape) or op.by_list(device, shape)
+        plan = op.preferred(device, shape) or op.by_list(device, shape)
         assert (type(plan) is DirectPlan) == (_core.last_kernel() == "conv2d:direct:opencl")
         return type(plan)
 

@@ -60,7 +60,7 @@ def test_the_least_cost_is_picked_and_used(cl_device, rng, kernel):
     assert found.best == tuned.Choice(kernel, other)
     assert found.best_seconds == 1e-4
     assert found.rule_seconds == 1e-3
-    plan = op.tuned(device, shape)
+    plan = op.preferred(device, shape)
     assert plan is not None
     assert plan.tuning == other
     x, w = arrays(rng)
@@ -82,6 +82,8 @@ def test_a_network_uses_what_was_found(cl_device, rng):
     session = g.network.plan(device=cl_device)
     assert dict(session.kernels)["conv2d -> 'conv2d_1'"] == f"conv2d:{rare}:opencl"
     np.testing.assert_allclose(session.run(x), g.network.plan().run(x), atol=1e-4)
+    by_name = g.network.plan(device=cl_device, kernels={"conv2d_1": "reference"})
+    assert dict(by_name.kernels)["conv2d -> 'conv2d_1'"] == "conv2d:reference:opencl"
 
 
 def test_a_kernel_asked_for_by_name_comes_first(cl_device, rng):
@@ -149,7 +151,7 @@ def test_a_damaged_file_does_no_harm(cl_device, folder, rng, damage):
     if callable(damage):
         damage = json.dumps(damage(tuned._device_key(device.info), tuned._shape_key(shape))).encode()
     (folder / tuned.FILE).write_bytes(damage)
-    assert op.tuned(device, shape) is None
+    assert op.preferred(device, shape) is None
     x, w = arrays(rng)
     np.testing.assert_allclose(nn.conv2d(x, w, padding=1, device=cl_device), nn.conv2d(x, w, padding=1), atol=1e-4)
     choice = tuned.Choice("direct", Tuning(**{**GOOD, "group": (1, 1, 1)}))
@@ -162,7 +164,7 @@ def test_an_entry_of_a_kernel_that_does_not_serve_the_shape(cl_device, folder):
     device = find(cl_device)
     shape = dataclasses.replace(LAYER, stride=(2, 2)).shape()
     tuned.save(device.info, [(shape, tuned.Choice("winograd4", Tuning(1, 1, 4, False, (1, 1, 1))), 1e-3)])
-    assert op.tuned(device, shape) is None
+    assert op.preferred(device, shape) is None
 
 
 def test_a_cache_that_cannot_be_written(cl_device, tmp_path, monkeypatch, caplog):
@@ -171,7 +173,7 @@ def test_a_cache_that_cannot_be_written(cl_device, tmp_path, monkeypatch, caplog
     with caplog.at_level(logging.WARNING):
         (found,) = tune.tune([LAYER], cl_device, timer=planted(lambda choice: choice.kernel == "winograd2"))
     assert "cannot be written" in caplog.text
-    plan = op.tuned(find(cl_device), LAYER.shape())  # it serves this process all the same
+    plan = op.preferred(find(cl_device), LAYER.shape())  # it serves this process all the same
     assert isinstance(plan, op.PLANS["conv2d_winograd2"])
     assert found.best.kernel == "winograd2"
 

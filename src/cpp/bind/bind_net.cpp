@@ -145,6 +145,7 @@ py::tuple device_plan(const GraphBuilder& builder, const std::string& output, in
             made["shape"] = record_of(op->second, step);
             made["kernel"] = step.op + ":" + name + ":" + target;
             made["function"] = function;
+            made["by_name"] = !step.kernel.empty();
             made["weights"] = weights_of(step);
             made["cost"] = py::make_tuple(step.cost.flops, step.cost.bytes_read, step.cost.bytes_written, step.cost.weight_bytes);
         }

@@ -155,7 +155,8 @@ class DeviceNetwork:
         kernel = step.get("kernel", "")
         if step["op"]:
             module = import_module(f"ferkern.opencl.ops.{step['op']}")
-            plan = module.tuned(self.device, step["shape"]) if hasattr(module, "tuned") else None
+            if not step["by_name"] and hasattr(module, "preferred"):
+                plan = module.preferred(self.device, step["shape"])
             if plan is not None:
                 kernel = _core.last_kernel()
             else:

@@ -17,7 +17,7 @@ from ferkern.opencl.ops.conv2d_winograd import Winograd2Plan, Winograd4Plan
 from ferkern.opencl.ops.plan import Plan, Shape
 from ferkern.opencl.tuned import Choice, lookup
 
-__all__ = ["PLANS", "TunedPlan", "by_list", "conv2d", "in_one_launch", "plan_of", "tuned"]
+__all__ = ["PLANS", "TunedPlan", "by_list", "conv2d", "in_one_launch", "plan_of", "preferred"]
 
 Float32 = npt.NDArray[np.float32]
 TunedPlan = DirectPlan | Winograd2Plan | Winograd4Plan
@@ -68,7 +68,7 @@ def conv2d(
         "b": None if b is None else _core.dense_float32(b, "b", None),
         "residual": None if residual is None else _core.dense_float32(residual, "residual", dims),
     }
-    plan = tuned(target, shape) or by_list(target, shape)
+    plan = preferred(target, shape) or by_list(target, shape)
     sizes = {name: array.nbytes for name, array in arrays.items() if array is not None}
     check_sizes(target, sizes | {"the result": y.nbytes} | plan.sizes)
     buffers = {name: None if array is None else upload(target, array) for name, array in arrays.items()}
@@ -79,7 +79,7 @@ def conv2d(
     return y
 
 
-def tuned(device: Device, shape: Shape) -> TunedPlan | None:
+def preferred(device: Device, shape: Shape) -> TunedPlan | None:
     """The plan that ``ferkern tune`` found for a shape, or the direct one `in_one_launch`.
 
     None where the list in ``kernels.inc`` is to choose, or a kernel is asked for by name.

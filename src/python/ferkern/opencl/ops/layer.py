@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ def call(
     plans: Mapping[str, type[Plan]],
     device: Device,
     shape: Shape,
+    preferred: Callable[[Device, Shape], Plan | None] | None = None,
     *,
     inputs: Mapping[str, Float32],
     weights: Mapping[str, Float32 | None],
@@ -39,6 +40,8 @@ def call(
         Function of the kernel → plan.
     shape
         As the op's ``infer()`` filled it.
+    preferred
+        The plan that the device should take rather than the list's, if there is one.
     inputs, weights
         Name of the argument → array; None where there is no such weight.
     out : float32, the shape of the result, optional
@@ -61,8 +64,10 @@ def call(
     given = {**inputs, **{name: array for name, array in weights.items() if array is not None}}
     arrays = {name: _core.dense_float32(array, name, None) for name, array in given.items()}
     y = _core.device_output(out, dims or next(iter(arrays.values())).shape, given, out_may_be_input)
-    _, function = _core.device_kernel(op, shape, "opencl")
-    plan = plans[function](device, shape)
+    plan = preferred(device, shape) if preferred is not None else None
+    if plan is None:
+        _, function = _core.device_kernel(op, shape, "opencl")
+        plan = plans[function](device, shape)
     check_sizes(device, {name: a.nbytes for name, a in arrays.items()} | {"the result": y.nbytes} | plan.sizes)
     buffers = {name: upload(device, array) for name, array in arrays.items()}
     result = empty(device, y.nbytes)

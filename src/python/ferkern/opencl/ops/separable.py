@@ -1,7 +1,8 @@
-"""Depthwise-separable convolution on an OpenCL device: how ``kernels/opencl/separable.cl`` is launched."""
+"""Depthwise-separable convolution on an OpenCL device: ``kernels/opencl/separable.cl``, or the halves' own kernels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 import numpy as np
 
 from ferkern import _core
+from ferkern.config import config
 from ferkern.opencl.device import Device, DeviceInfo, find
 from ferkern.opencl.memory import empty
+from ferkern.opencl.ops import depthwise
+from ferkern.opencl.ops.conv2d_direct import DirectPlan
+from ferkern.opencl.ops.conv2d_tiles import serves_tiles
 from ferkern.opencl.ops.layer import Float32, call
 from ferkern.opencl.ops.plan import Plan, Shape
+from ferkern.opencl.ops.window import window_tuning
 from ferkern.opencl.program import build
 
-__all__ = ["PLANS", "FusedPlan", "Tuning", "depthwise_separable", "tuning"]
+__all__ = ["PLANS", "FusedPlan", "HalvesPlan", "Tuning", "depthwise_separable", "preferred", "tuning"]
 
 FILE = "separable.cl"
 
@@ -77,7 +83,7 @@ def depthwise_separable(
     shape = _core.separable_shape(x, w_dw, w_pw, b, b_dw, stride, padding, dilation, activation_dw, activation, alpha)
     dims = [int(shape["second"][name]) for name in ("n", "oc", "oh", "ow")]
     weights = {"w_dw": w_dw, "b_dw": b_dw, "w_pw": w_pw, "b": b}
-    return call("separable", PLANS, target, shape, inputs={"x": x}, weights=weights, dims=dims, out=out)
+    return call("separable", PLANS, target, shape, preferred, inputs={"x": x}, weights=weights, dims=dims, out=out)
 
 
 def tuning(info: DeviceInfo, shape: Shape) -> Tuning:
@@ -211,5 +217,43 @@ class FusedPlan:
         self._program.launch("separable_fused", size, (*t.group, 1), self._shape, *counts, *arguments)
 
 
+class HalvesPlan:
+    """The halves one after the other by the kernels of their own ops; weights as for `FusedPlan`."""
+
+    def __init__(self, device: Device, shape: Shape) -> None:
+        first, second = (shape[half].copy() for half in ("first", "second"))
+        fits = window_tuning(device.info, first).tile_bytes <= device.info.local_bytes
+        self._depthwise: Plan = (depthwise.DirectPlan if fits else depthwise.ReferencePlan)(device, first)
+        self._pointwise = DirectPlan(device, second)
+        self._device = device
+        between = 4 * math.prod(int(first[name]) for name in ("n", "oc", "oh", "ow"))
+        self.sizes = {**self._pointwise.sizes, "what lies between": between}
+        self._between: Any = None
+
+    def load(self, weights: Mapping[str, Any]) -> None:
+        self._between = empty(self._device, self.sizes["what lies between"])
+        for half, names in ((self._depthwise, ("w_dw", "b_dw")), (self._pointwise, ("w_pw", "b"))):
+            given = {role: weights.get(name) for role, name in zip(("w", "b"), names, strict=True)}
+            half.load({role: array for role, array in given.items() if array is not None})
+
+    def run(self, inputs: Sequence[Any], residual: Any | None, y: Any, images: int) -> None:
+        assert self._between is not None, "load() comes before run()"
+        self._depthwise.run(inputs, None, self._between, images)
+        self._pointwise.run([self._between], residual, y, images)
+
+
+def preferred(device: Device, shape: Shape) -> Plan | None:
+    """The halves one after the other on a GPU whose pointwise one has local tiles; None: what the list gives.
+
+    Fused there, a channel's sums take as many reads of memory as multiply-adds, and each group of 64 filters computes
+    the depthwise half anew.
+    """
+    if _core.get_choice()[2] or not serves_tiles(device, shape["second"], None):
+        return None
+    with config(kernel="halves"):
+        _core.device_kernel("separable", shape, "opencl")  # notes what runs
+    return HalvesPlan(device, shape)
+
+
 # A kernel of the list in src/cpp/ops/separable/kernels.inc, by its function → how it is run.
-PLANS: dict[str, type[Plan]] = {"separable_fused": FusedPlan}
+PLANS: dict[str, type[Plan]] = {"separable_fused": FusedPlan, "separable_halves": HalvesPlan}
