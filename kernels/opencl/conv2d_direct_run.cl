@@ -25,8 +25,8 @@ __kernel void direct_run_weights(const fk_conv2d_shape s, const int tile, __glob
 }
 
 /* The pixels of `count` windows, strip [row][pixel][lane] -> inputs [position][...][output][lane], positions `step` floats apart. */
-inline void fk_run_windows(const fk_conv2d_shape s, const int count, const int width, const size_t step,
-                           __global const float* restrict strip, __global float* restrict inputs) {
+static inline void fk_run_windows(const fk_conv2d_shape s, const int count, const int width, const size_t step,
+                                  __global const float* restrict strip, __global float* restrict inputs) {
     for (int p = 0; p < s.kh; ++p) {
         for (int q = 0; q < s.kw; ++q, inputs += step) {
             __global const float* pixel = strip + (p * s.dilation_h * width + q * s.dilation_w) * FK_LANES;

@@ -27,7 +27,7 @@ typedef FK_JOIN(float, FK_M) fk_row;
 #define FK_STORE_ROW(value, pointer) FK_JOIN(vstore, FK_M)(value, 0, pointer)
 FK_DEFINE_ACTIVATE(fk_activate_row, fk_row)
 
-inline fk_row in_order(const float y[FK_M]) {
+static inline fk_row in_order(const float y[FK_M]) {
 #if FK_M == 2
     return (fk_row)(y[0], y[1]);
 #else
@@ -36,7 +36,8 @@ inline fk_row in_order(const float y[FK_M]) {
 }
 
 /* A row of a tile, which begins at `column` of a row that is ow long. */
-inline void give_row(const fk_conv2d_shape s, fk_row sum, const int column, __global const float* residual, __global float* y) {
+static inline void give_row(const fk_conv2d_shape s, fk_row sum, const int column, __global const float* residual,
+                            __global float* y) {
     if (column + FK_M <= s.ow) {
         if (residual != 0) {
             sum += FK_LOAD_ROW(residual + column);

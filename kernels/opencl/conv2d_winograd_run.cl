@@ -15,8 +15,8 @@
 #include "fk_winograd.h"
 
 /* B^T d B of `tiles` tiles side by side, from strip [row][pixel][lane]. */
-inline void fk_run_inputs(const int channel_blocks, const int tiles, __global const float* restrict strip,
-                          __global float* restrict inputs) {
+static inline void fk_run_inputs(const int channel_blocks, const int tiles, __global const float* restrict strip,
+                                 __global float* restrict inputs) {
     const int width = tiles * FK_M + 2;
     for (int t = 0; t < tiles; ++t, strip += FK_M * FK_LANES, inputs += FK_LANES) {
         fk_vec h[FK_SIDE][FK_SIDE];
@@ -47,7 +47,7 @@ inline void fk_run_inputs(const int channel_blocks, const int tiles, __global co
 }
 
 /* products of FK_LANES filters -> outputs [row][tile][column][lane]. */
-inline void fk_run_outputs(__global const float* restrict products, __global float* restrict outputs) {
+static inline void fk_run_outputs(__global const float* restrict products, __global float* restrict outputs) {
     for (int t = 0; t < FK_TILE; ++t, products += FK_FILTERS, outputs += FK_M * FK_LANES) {
         fk_vec h[FK_M][FK_SIDE];
 #pragma unroll

@@ -38,7 +38,7 @@ typedef struct fk_parts {
     size_t to[FK_TILE];
 } fk_parts;
 
-inline void fk_find_parts(const fk_conv2d_shape s, const int first, const int count, fk_parts* parts) {
+static inline void fk_find_parts(const fk_conv2d_shape s, const int first, const int count, fk_parts* parts) {
     const int tiles_x = FK_CEIL_DIV(s.ow, FK_M);
     const int tiles_image = FK_CEIL_DIV(s.oh, FK_M) * tiles_x;
     int found = 0;
@@ -65,7 +65,7 @@ inline void fk_find_parts(const fk_conv2d_shape s, const int first, const int co
     parts->pieces = pieces;
 }
 
-inline void fk_run_zeros(const int vectors, __global float* strip) {
+static inline void fk_run_zeros(const int vectors, __global float* strip) {
     for (int k = 0; k < vectors; ++k) {
         FK_STORE((fk_vec)(0.0f), strip + k * FK_LANES);
     }
@@ -73,8 +73,8 @@ inline void fk_run_zeros(const int vectors, __global float* strip) {
 
 /* `rows` rows of `width` pixels of a block of channels, from (top, left) on, what lies inside the image -> strip
  * [row][pixel][lane]. x: the block's first plane, `channels` of which exist: lanes beyond hold the last one's pixels. */
-inline void fk_run_strip(const fk_conv2d_shape s, const int channels, const int top, const int left, const int rows,
-                         const int width, __global const float* restrict x, __global float* restrict strip) {
+static inline void fk_run_strip(const fk_conv2d_shape s, const int channels, const int top, const int left, const int rows,
+                                const int width, __global const float* restrict x, __global float* restrict strip) {
     const int pixels = s.ih * s.iw;
     const int end = min(left + width, s.iw);
     for (int row = max(top, 0); row < min(top + rows, s.ih); ++row) {
@@ -102,9 +102,9 @@ inline void fk_run_strip(const fk_conv2d_shape s, const int channels, const int 
 
 /* For each of `points`, the sums over terms and channels: inputs [point][term][block of channels][tile][lane], packed
  * [point][block of filters][term][ic][FK_FILTERS] from this block of filters on -> products [point][tile][FK_FILTERS]. */
-inline void fk_run_products(const int points, const int terms, const int ic, const size_t packed_point,
-                            __global const float* restrict inputs, __global const float* restrict packed,
-                            __global float* restrict products) {
+static inline void fk_run_products(const int points, const int terms, const int ic, const size_t packed_point,
+                                   __global const float* restrict inputs, __global const float* restrict packed,
+                                   __global float* restrict products) {
     for (int point = 0; point < points; ++point, packed += packed_point, products += FK_TILE * FK_FILTERS) {
         __global const float* weight = packed;
         fk_vec sum[FK_TILE][FK_VECS];
@@ -145,7 +145,7 @@ inline void fk_run_products(const int points, const int terms, const int ic, con
 }
 
 /* sums + residual in place of `count` sums. */
-inline void fk_add(__global const float* residual, const int count, __global float* sums) {
+static inline void fk_add(__global const float* residual, const int count, __global float* sums) {
     int j = 0;
     for (; j + FK_LANES <= count; j += FK_LANES) {
         FK_STORE(FK_LOAD(sums + j) + FK_LOAD(residual + j), sums + j);
@@ -160,7 +160,7 @@ inline void fk_add(__global const float* residual, const int count, __global flo
     }
 }
 
-inline void fk_activate_all(const fk_conv2d_shape s, const int count, __global float* sums) {
+static inline void fk_activate_all(const fk_conv2d_shape s, const int count, __global float* sums) {
     for (int j = 0; j < count; j += FK_LANES) {
         FK_STORE(fk_activate_vec(FK_LOAD(sums + j), s.activation, s.alpha), sums + j);
     }
@@ -168,7 +168,7 @@ inline void fk_activate_all(const fk_conv2d_shape s, const int count, __global f
 
 /* `count` neighbouring outputs. A last vector that began earlier would wait: it would span two stores that are still on their
  * way. */
-inline void fk_copy(__global const float* from, const int count, __global float* to) {
+static inline void fk_copy(__global const float* from, const int count, __global float* to) {
     int j = 0;
     for (; j + FK_LANES <= count; j += FK_LANES) {
         FK_STORE(FK_LOAD(from + j), to + j);
@@ -192,8 +192,8 @@ inline void fk_copy(__global const float* from, const int count, __global float*
 
 /* Sums of FK_LANES filters, [row][tile][column], each a vector `step` floats behind the one before, and their bias -> planes
  * [lane][row][tile][column], in squares. The activation as well, where no residual comes before it. */
-inline void fk_run_turn(const fk_conv2d_shape s, const fk_vec bias, const bool finished, const int step,
-                        __global const float* restrict sums, __global float* restrict planes) {
+static inline void fk_run_turn(const fk_conv2d_shape s, const fk_vec bias, const bool finished, const int step,
+                               __global const float* restrict sums, __global float* restrict planes) {
     for (int at = 0; at < FK_PLANE; at += FK_LANES, sums += FK_LANES * step) {
         fk_vec square[FK_LANES];
 #pragma unroll
@@ -213,8 +213,8 @@ inline void fk_run_turn(const fk_conv2d_shape s, const fk_vec bias, const bool f
 
 /* planes of filters first ... first + filters - 1 -> y. A filter at a time, whose rows are near to each other: stores that jump
  * from plane to plane wait for a line each. residual may be y. */
-inline void fk_run_store(const fk_conv2d_shape s, const fk_parts* parts, const int first, const int filters,
-                         __global float* restrict planes, __global const float* residual, __global float* y) {
+static inline void fk_run_store(const fk_conv2d_shape s, const fk_parts* parts, const int first, const int filters,
+                                __global float* restrict planes, __global const float* residual, __global float* y) {
     const size_t plane = (size_t)s.oh * s.ow;
     size_t filter = first * plane;
     for (int k = 0; k < filters; ++k, planes += FK_PLANE, filter += plane) {
@@ -247,9 +247,9 @@ __kernel void run_bias(const fk_conv2d_shape s, const int filters, __global cons
 
 /* The end of FK_LANES filters from `filter` on: sums as for fk_run_turn, bias from run_bias; planes: room for FK_LANES FK_PLANE
  * floats. */
-inline void fk_run_finish(const fk_conv2d_shape s, const fk_parts* parts, const int filter, const int step,
-                          __global const float* restrict sums, __global const float* restrict bias,
-                          __global const float* residual, __global float* restrict planes, __global float* y) {
+static inline void fk_run_finish(const fk_conv2d_shape s, const fk_parts* parts, const int filter, const int step,
+                                 __global const float* restrict sums, __global const float* restrict bias,
+                                 __global const float* residual, __global float* restrict planes, __global float* y) {
     fk_run_turn(s, FK_LOAD(bias + filter), residual == 0, step, sums, planes);
     fk_run_store(s, parts, filter, min(FK_LANES, s.oc - filter), planes, residual, y);
 }

@@ -7,7 +7,7 @@
 #if FK_LANES > 1
 /* The lowest bit of the row's number changes places with that of the column's, both numbers turned by a bit: after as many steps
  * as a number has bits, the two have changed places. */
-inline void fk_transpose_step(fk_vec rows[FK_LANES]) {
+static inline void fk_transpose_step(fk_vec rows[FK_LANES]) {
     fk_vec next[FK_LANES];
 #pragma unroll
     for (int k = 0; k < FK_LANES / 2; ++k) {
@@ -21,7 +21,7 @@ inline void fk_transpose_step(fk_vec rows[FK_LANES]) {
 }
 #endif
 
-inline void fk_transpose(fk_vec rows[FK_LANES]) {
+static inline void fk_transpose(fk_vec rows[FK_LANES]) {
 #if FK_LANES >= 2
     fk_transpose_step(rows);
 #endif

@@ -13,25 +13,25 @@
 
 /* One line of each transform; sums of the points at -a and a share their halves. */
 #if FK_M == 2
-inline void weight_line(const float g[3], float u[FK_SIDE]) {
+static inline void weight_line(const float g[3], float u[FK_SIDE]) {
     const float even = g[0] + g[2];
     u[0] = g[0];
     u[1] = 0.5f * (even + g[1]);
     u[2] = 0.5f * (even - g[1]);
     u[3] = g[2];
 }
-inline void input_line(const fk_vec d[FK_SIDE], fk_vec v[FK_SIDE]) {
+static inline void input_line(const fk_vec d[FK_SIDE], fk_vec v[FK_SIDE]) {
     v[0] = d[0] - d[2];
     v[1] = d[1] + d[2];
     v[2] = d[2] - d[1];
     v[3] = d[1] - d[3];
 }
-inline void output_line(const fk_vec m[FK_SIDE], fk_vec y[FK_M]) {
+static inline void output_line(const fk_vec m[FK_SIDE], fk_vec y[FK_M]) {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] - m[3];
 }
 #else
-inline void weight_line(const float g[3], float u[FK_SIDE]) {
+static inline void weight_line(const float g[3], float u[FK_SIDE]) {
     const float near = g[0] + g[2];
     const float far = FK_FMA(4.0f, g[2], g[0]);
     u[0] = 0.25f * g[0];
@@ -41,7 +41,7 @@ inline void weight_line(const float g[3], float u[FK_SIDE]) {
     u[4] = FK_FMA(-2.0f, g[1], far) * (1.0f / 24.0f);
     u[5] = g[2];
 }
-inline void input_line(const fk_vec d[FK_SIDE], fk_vec v[FK_SIDE]) {
+static inline void input_line(const fk_vec d[FK_SIDE], fk_vec v[FK_SIDE]) {
     const fk_vec two = 2.0f;
     const fk_vec four = 4.0f;
     const fk_vec five = 5.0f;
@@ -56,7 +56,7 @@ inline void input_line(const fk_vec d[FK_SIDE], fk_vec v[FK_SIDE]) {
     v[4] = FK_FMA(-two, far, near);
     v[5] = FK_FMA(four, d[1], FK_FMA(-five, d[3], d[5]));
 }
-inline void output_line(const fk_vec m[FK_SIDE], fk_vec y[FK_M]) {
+static inline void output_line(const fk_vec m[FK_SIDE], fk_vec y[FK_M]) {
     const fk_vec s1 = m[1] + m[2];
     const fk_vec d1 = m[1] - m[2];
     const fk_vec s2 = m[3] + m[4];
