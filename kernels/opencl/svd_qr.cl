@@ -19,8 +19,9 @@ void reflect_columns(__global const real* v, __global const real* taus, const in
                      const int count, __global real* x, const int first, const int end, __local real* scratch) {
     for (int base = first; base < end; base += FK_TEAMS * FK_COLUMNS) {
         const int own = base + FK_TEAM_OF * FK_COLUMNS;
-        /* Past the end the last column is read again and not written. */
+        /* Past the end a team reads its last column again and does not write it; a team that has none, nothing. */
         size_t column[FK_COLUMNS];
+#pragma unroll
         for (int c = 0; c < FK_COLUMNS; ++c) {
             column[c] = (size_t)min(own + c, end - 1) * rows;
         }
@@ -29,7 +30,8 @@ void reflect_columns(__global const real* v, __global const real* taus, const in
             __global const real* const vk = v + (size_t)k * rows;
             /* Each work item keeps its rows, whatever row the reflection begins with: nobody waits for another's. */
             const int skipped = max(k - FK_MEMBER * FK_LANES - FK_LANES + 1, 0);
-            const int top = FK_MEMBER * FK_LANES + FK_CEIL_DIV(skipped, FK_TEAM * FK_LANES) * FK_TEAM * FK_LANES;
+            const int first_row = FK_MEMBER * FK_LANES + FK_CEIL_DIV(skipped, FK_TEAM * FK_LANES) * FK_TEAM * FK_LANES;
+            const int top = own < end ? first_row : rows;
             vec sum[FK_COLUMNS];
 #pragma unroll
             for (int c = 0; c < FK_COLUMNS; ++c) {
@@ -49,6 +51,7 @@ void reflect_columns(__global const real* v, __global const real* taus, const in
             }
             team_sums(dots, FK_COLUMNS, scratch);
             const real tau = taus[k];
+#pragma unroll
             for (int c = 0; c < FK_COLUMNS; ++c) {
                 dots[c] *= -tau;
             }
