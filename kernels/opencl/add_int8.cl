@@ -8,8 +8,8 @@ add_int8_flat(const fk_add_int8_shape s, __global const uchar* restrict x1, __gl
     if (at >= (size_t)s.n * (s.size / FK_BLOCK)) {
         return;
     }
-    const float16 a = convert_float16(vload16(at, x1)) * (float16)(s.x1_factor);
-    const float16 b = convert_float16(vload16(at, x2)) * (float16)(s.x2_factor);
+    const float16 a = convert_float16(FK_BYTES_AT(at, x1)) * (float16)(s.x1_factor);
+    const float16 b = convert_float16(FK_BYTES_AT(at, x2)) * (float16)(s.x2_factor);
     const float16 shifted = a + (float16)(s.offset);
-    vstore16(fk_bytes(shifted + b, s.low, s.high), at, y);
+    FK_PUT_BYTES(fk_bytes(shifted + b, s.low, s.high), at, y);
 }

@@ -10,12 +10,12 @@ __kernel void concat_int8_piece(const fk_concat_int8_shape s, __global const uch
     if (pixel >= (size_t)s.pixels || block >= blocks || image >= (size_t)s.n) {
         return;
     }
-    const uchar16 value = vload16((image * blocks + block) * s.pixels + pixel, x);
+    const uchar16 value = FK_BYTES_AT((image * blocks + block) * s.pixels + pixel, x);
     const int first = s.first + block * FK_BLOCK;
     const int lanes = min(FK_BLOCK, s.channels - block * FK_BLOCK);
     y += image * FK_CEIL_DIV(s.c, FK_BLOCK) * s.pixels * FK_BLOCK;
     if (first % FK_BLOCK == 0 && lanes == FK_BLOCK) {
-        vstore16(value, (size_t)(first / FK_BLOCK) * s.pixels + pixel, y);
+        FK_PUT_BYTES(value, (size_t)(first / FK_BLOCK) * s.pixels + pixel, y);
         return;
     }
     uchar bytes[FK_BLOCK];

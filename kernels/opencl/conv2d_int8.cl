@@ -153,10 +153,10 @@ conv2d_int8_direct(const fk_conv2d_int8_shape s, const int xh, const int xw, __g
         if (pixel < pixels) {
             float16 v = fk_scaled(sums[t], channels, block);
             if (residual != 0) {
-                const float16 other = convert_float16(vload16(plane + pixel, residual)) * (float16)(s.residual_multiplier);
+                const float16 other = convert_float16(FK_BYTES_AT(plane + pixel, residual)) * (float16)(s.residual_multiplier);
                 v = v + other;
             }
-            vstore16(fk_bytes(v, s.low, s.high), plane + pixel, y);
+            FK_PUT_BYTES(fk_bytes(v, s.low, s.high), plane + pixel, y);
         }
     }
 }

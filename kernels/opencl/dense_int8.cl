@@ -98,7 +98,7 @@ dense_int8_direct(const fk_dense_int8_shape s, __global const uint* restrict x, 
             const float16 v = fk_scaled(sum + fk_start(channels, block), channels, block);
             if (s.floats == 0) {
                 const size_t at = (size_t)(first + t) * FK_CEIL_DIV(s.out, FK_BLOCK) + block;
-                vstore16(fk_bytes(v, s.low, s.high), at, (__global uchar*)y);
+                FK_PUT_BYTES(fk_bytes(v, s.low, s.high), at, y);
             } else {
                 float values[FK_BLOCK];
                 vstore16(fk_clip(v, s.low, s.high), 0, values);

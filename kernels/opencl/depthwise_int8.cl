@@ -50,11 +50,11 @@ depthwise_int8_direct(const fk_conv2d_int8_shape s, __global const uchar* restri
             const int column = j * s.stride_w + q * s.dilation_w - s.pad_left;
             short16 pixel = zero;
             if (row >= 0 && row < s.ih && column >= 0 && column < s.iw) {
-                pixel = convert_short16(vload16((plane * s.ih + row) * s.iw + column, x));
+                pixel = convert_short16(FK_BYTES_AT((plane * s.ih + row) * s.iw + column, x));
             }
             /* 255 * -128 is within 16 bits. */
-            sums += as_uint16(convert_int16(pixel * convert_short16(vload16(tap, packed))));
+            sums += as_uint16(convert_int16(pixel * convert_short16(as_char16(FK_BYTES_AT(tap, packed)))));
         }
     }
-    vstore16(fk_bytes(fk_scaled(sums, channels, block), s.low, s.high), (plane * s.oh + i) * s.ow + j, y);
+    FK_PUT_BYTES(fk_bytes(fk_scaled(sums, channels, block), s.low, s.high), (plane * s.oh + i) * s.ow + j, y);
 }

@@ -23,10 +23,16 @@
 #define FK_INTERLEAVE 0
 #endif
 
+/* Block `at` of an array of blocks of 16 bytes or 16 words: one move, since blocks stand on multiples of their size. vload16 and
+ * vstore16, which are for any place, become 16 moves of one element on a GPU. */
+#define FK_BYTES_AT(at, from) (((__global const uchar16*)(from))[at])
+#define FK_PUT_BYTES(bytes, at, to) (((__global uchar16*)(to))[at] = (bytes))
+#define FK_WORDS_AT(at, from) (((__global const uint16*)(from))[at])
+
 /* sums[t] += the four bytes of x[t] times the weights of a step, 16 words of four signed bytes. */
 void fk_step(__global const uint* w, const uint* x, uint16* sums) {
 #if FK_DOT
-    const uint16 weights = vload16(0, w);
+    const uint16 weights = FK_WORDS_AT(0, w);
 #pragma unroll
     for (int t = 0; t < FK_TILE; ++t) {
 #define FK_ONE(lane) sums[t].s##lane += as_uint(dot_4x8packed_us_int(x[t], weights.s##lane))
@@ -49,7 +55,7 @@ void fk_step(__global const uint* w, const uint* x, uint16* sums) {
 #undef FK_ONE
     }
 #else
-    const int16 weights = as_int16(vload16(0, w));
+    const int16 weights = as_int16(FK_WORDS_AT(0, w));
     for (int byte = 0; byte < 4; ++byte) {
         const uint16 one = as_uint16((weights << (24 - 8 * byte)) >> 24);
 #pragma unroll
@@ -73,10 +79,10 @@ void fk_put_channel(__global uint* channels, const size_t block, const int lane,
     to[FK_BLOCK] = as_uint(multiplier);
     to[2 * FK_BLOCK] = as_uint(offset);
 }
-uint16 fk_start(__global const uint* channels, const size_t block) { return vload16(3 * block, channels); }
+uint16 fk_start(__global const uint* channels, const size_t block) { return FK_WORDS_AT(3 * block, channels); }
 float16 fk_scaled(const uint16 sums, __global const uint* channels, const size_t block) {
-    const float16 multiplier = as_float16(vload16(3 * block + 1, channels));
-    const float16 offset = as_float16(vload16(3 * block + 2, channels));
+    const float16 multiplier = as_float16(FK_WORDS_AT(3 * block + 1, channels));
+    const float16 offset = as_float16(FK_WORDS_AT(3 * block + 2, channels));
     const float16 scaled = convert_float16(as_int16(sums)) * multiplier;
     return scaled + offset;
 }

@@ -16,9 +16,9 @@ __kernel void lookup_int8_flat(const fk_lookup_int8_shape s, __global const ucha
         return;
     }
     uchar values[FK_BLOCK];
-    vstore16(vload16(at, x), 0, values);
+    vstore16(FK_BYTES_AT(at, x), 0, values);
     for (int lane = 0; lane < FK_BLOCK; ++lane) {
         values[lane] = table[values[lane]];
     }
-    vstore16(vload16(0, values), at, y);
+    FK_PUT_BYTES(vload16(0, values), at, y);
 }

@@ -20,7 +20,7 @@ pool_int8_direct(const fk_pool_int8_shape s, __global const uchar* restrict x, _
     int16 sum = (int16)(0);
     for (int row = rows.x; row < rows.y; ++row) {
         for (int column = columns.x; column < columns.y; ++column) {
-            const uchar16 pixel = vload16((plane * s.ih + row) * s.iw + column, x);
+            const uchar16 pixel = FK_BYTES_AT((plane * s.ih + row) * s.iw + column, x);
             if (s.average) {
                 sum += convert_int16(pixel);
             } else {
@@ -34,5 +34,5 @@ pool_int8_direct(const fk_pool_int8_shape s, __global const uchar* restrict x, _
         const float16 scaled = convert_float16(sum - cells * s.x_zero) * (float16)(factor);
         most = fk_bytes(scaled + (float16)(s.y_zero), 0.0f, 255.0f);
     }
-    vstore16(most, (plane * s.oh + i) * s.ow + j, y);
+    FK_PUT_BYTES(most, (plane * s.oh + i) * s.ow + j, y);
 }

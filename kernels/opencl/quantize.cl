@@ -19,7 +19,7 @@ __kernel void quantize(const fk_quantize_shape s, __global const float* restrict
     }
     const float16 scaled = vload16(0, values) * (float16)(s.inverse);
     const uchar16 bytes = fk_bytes(scaled + (float16)((float)s.zero_point), 0.0f, 255.0f);
-    vstore16(bytes, (image * blocks + block) * s.pixels + pixel, y);
+    FK_PUT_BYTES(bytes, (image * blocks + block) * s.pixels + pixel, y);
 }
 
 __kernel void dequantize(const fk_quantize_shape s, __global const uchar* restrict x, __global float* restrict y) {
@@ -30,7 +30,7 @@ __kernel void dequantize(const fk_quantize_shape s, __global const uchar* restri
     if (pixel >= (size_t)s.pixels || block >= blocks || image >= (size_t)s.n) {
         return;
     }
-    const int16 bytes = convert_int16(vload16((image * blocks + block) * s.pixels + pixel, x));
+    const int16 bytes = convert_int16(FK_BYTES_AT((image * blocks + block) * s.pixels + pixel, x));
     float values[FK_BLOCK];
     vstore16(convert_float16(bytes - s.zero_point) * (float16)(s.scale), 0, values);
     y += (image * s.channels + block * FK_BLOCK) * s.pixels + pixel;
