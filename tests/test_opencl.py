@@ -81,8 +81,35 @@ def test_a_missing_driver_is_told_apart(tmp_path, cl_device):
     empty = tmp_path / "vendors"
     empty.mkdir()
     said = run(REPORT_ERROR, tmp_path, OCL_ICD_VENDORS=str(empty))
+    assert said.startswith(f"platform | OCL_ICD_VENDORS is set to {empty}: no OpenCL driver is found through it; unset")
+    said = run(REPORT_ERROR, tmp_path, OCL_ICD_VENDORS=str(empty / "no"))
+    assert said.startswith(f"platform | OCL_ICD_VENDORS is set to {empty / 'no'}, which is not there: no OpenCL driver")
+    (tmp_path / "pyopencl.py").write_text(FAKE.replace("[Platform()]", "[]"))
+    nothing = (
+        "from ferkern.opencl import vendors; vendors.SYSTEM_FOLDER = vendors.Path('/nowhere'); vendors._DRIVERS = {}"
+    )
+    said = run(nothing + REPORT_ERROR, tmp_path)
     assert said.startswith("platform | no OpenCL driver is installed; ")
     assert "ferkern[opencl-cpu]" in said
+
+
+def test_a_device_that_the_user_may_not_open_is_told_apart(tmp_path):
+    """Drivers then offer nothing, and say nothing."""
+    (tmp_path / "pyopencl.py").write_text(FAKE)
+    node = tmp_path / "renderD128"
+    node.touch()
+    code = f"""
+import os
+from ferkern.opencl import describe, nodes
+nodes.PATTERNS = ({str(node)!r},)
+allowed, nodes.os.access = os.access, lambda path, mode: str(path) != {str(node)!r} and allowed(path, mode)
+"""
+    said = run(code + REPORT_ERROR, tmp_path)
+    assert said.startswith(
+        f"device | this user may not open {node} (group {node.group()}); add this user to that group"
+    )
+    said = run(code + "print([p.text for p in describe().problems if 'may not' in p.text])", tmp_path)
+    assert str(node) in said
 
 
 def test_a_driver_without_devices_is_told_apart(tmp_path):
@@ -245,6 +272,43 @@ def test_drivers_of_the_environment_are_registered_beside_the_system_s(tmp_path,
     (system / "intel.icd").write_text(f"{library}\n")  # the system has it already
     with vendors.vendors_registered():
         assert "OCL_ICD_VENDORS" not in os.environ
+
+
+def broken(folder: Path) -> dict[str, str]:
+    """Files that no loader can use, and what is wrong with each."""
+    folder.mkdir()
+    (folder / "gone.icd").write_text("/nowhere/libgone.so\n")
+    (folder / "empty.icd").write_text("\n")
+    (folder / "zeros.icd").write_bytes(bytes(64))
+    (folder / "odd.icd").write_bytes(b"\xff\xfe\x00")
+    return {
+        "gone.icd": "names /nowhere/libgone.so, which is not there",
+        "empty.icd": "is empty",
+        "zeros.icd": "holds zero bytes instead of a library's name",
+        "odd.icd": "cannot be read: ",
+    }
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_broken_icd_files_are_named_and_end_nothing(tmp_path, chosen):
+    """In a chosen folder and in the system's; pyopencl's loader ends the process at a first byte of zero."""
+    pytest.importorskip("pyopencl")
+    folder = tmp_path / "vendors"
+    troubles = broken(folder)
+    code = f"""
+from pathlib import Path
+from ferkern.opencl import vendors
+if not {chosen}:
+    vendors.SYSTEM_FOLDER = Path({str(folder)!r})
+    vendors._DRIVERS = {{}}
+from ferkern.opencl import describe
+for problem in describe().problems:
+    print(problem.cause, problem.text)
+"""
+    told = run(code, tmp_path, **({"OCL_ICD_VENDORS": str(folder)} if chosen else {"OCL_ICD_VENDORS": ""}))
+    for name, trouble in troubles.items():
+        assert f"platform {folder / name} {trouble}" in told
+    assert ("OCL_ICD_VENDORS is set to" if chosen else "no OpenCL driver is installed; /") in told
 
 
 def test_without_a_cache_folder_a_temporary_one_serves(tmp_path, monkeypatch):

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ferkern.opencl.errors import DeviceError
+from ferkern.opencl.nodes import CLOSED_REMEDY, closed
 from ferkern.opencl.timeline import Timeline, clock_offset
-from ferkern.opencl.vendors import vendors_registered
+from ferkern.opencl.vendors import broken_icds, choice, registered, vendors_registered
 
 __all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded", "trouble"]
 
@@ -251,6 +253,9 @@ def find(device: str, *, only: bool = False) -> Device:
 
 def missing() -> DeviceError:
     """Why there is no device at all."""
+    barred = closed()
+    if barred and (_state.silent_platforms or registered()):  # where no driver is, that is what is missing
+        return DeviceError("device", f"this user may not open {', '.join(barred)}", CLOSED_REMEDY)
     if _state.silent_platforms:
         names = ", ".join(_state.silent_platforms)
         return DeviceError(
@@ -264,7 +269,17 @@ def missing() -> DeviceError:
             "pyopencl was used before ferkern, and its loader had found no driver then",
             f"use ferkern.opencl first; {REMEDY_DRIVER}",
         )
-    return DeviceError("platform", "no OpenCL driver is installed", REMEDY_DRIVER)
+    broken = "".join(f"; {path} {trouble}" for path, trouble in broken_icds().items())
+    chosen = choice()
+    if chosen is not None:
+        name, value = chosen
+        there = "" if Path(value).exists() else ", which is not there"
+        return DeviceError(
+            "platform",
+            f"{name} is set to {value}{there}: no OpenCL driver is found through it{broken}",
+            f"unset {name}, or name a folder with the .icd files of installed drivers",
+        )
+    return DeviceError("platform", f"no OpenCL driver is installed{broken}", REMEDY_DRIVER)
 
 
 def silent_platforms() -> list[str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from ferkern.opencl import device as _device
 from ferkern.opencl.device import DeviceInfo
 from ferkern.opencl.errors import Cause, DeviceError
+from ferkern.opencl.nodes import CLOSED_REMEDY, closed
 from ferkern.opencl.program import build
-from ferkern.opencl.vendors import environment_drivers, system_icds
+from ferkern.opencl.vendors import broken_icds, registered
 
 __all__ = ["Problem", "Report", "describe"]
 
@@ -54,17 +55,23 @@ def describe(*, probe: bool = True) -> Report:
     probe
         Also build the convolution on every device: some drivers offer devices for which they cannot compile.
     """
-    drivers = system_icds() | {name: str(path) for name, path in environment_drivers().items()}
-    problems: list[Problem] = []
+    drivers = registered()
+    problems = [
+        Problem("platform", f"{path} {trouble}", "reinstall the driver that it belongs to, or delete the file")
+        for path, trouble in broken_icds().items()
+    ]
     try:
         found = _device.devices()
     except DeviceError as error:
-        return Report(None, drivers, (), (), (_problem(error),))
+        return Report(None, drivers, (), (), (*problems, _problem(error)))
     version = ".".join(map(str, _device.host().VERSION))
     silent = _device.silent_platforms()
     if not found:
         problems.append(_problem(_device.missing()))
     else:
+        barred = closed()
+        if barred:
+            problems.append(Problem("device", f"this user may not open {', '.join(barred)}", CLOSED_REMEDY))
         problems += [
             Problem("device", f"the platform {name} offers no device", "look at its driver's installation")
             for name in silent

@@ -5,7 +5,7 @@ from the package index (``intel-opencl-rt``) installs its ``.icd`` file in the e
 the path in it is that of the machine that packed it. Therefore a folder of our own is made in the user's cache: the
 system's files and one for each driver of the environment, with the path where the library really is. The loader is
 pointed to it, by ``OCL_ICD_VENDORS``, only while it starts; whoever sets ``OCL_ICD_VENDORS`` or ``OPENCL_VENDOR_PATH``
-has chosen, and is left alone.
+has chosen, and is left alone, unless a file there would end the process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ferkern import cache
 
-__all__ = ["environment_drivers", "system_icds", "vendors_registered"]
+__all__ = ["broken_icds", "choice", "environment_drivers", "registered", "system_icds", "vendors_registered"]
 
 log = logging.getLogger(__name__)
 
@@ -45,45 +45,104 @@ def environment_drivers() -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None}
 
 
+def choice() -> tuple[str, str] | None:
+    """Name and value of the variable of the environment by which a user has chosen drivers; None: there is none."""
+    return next(((name, value) for name in CHOICES if (value := os.environ.get(name))), None)
+
+
 def system_icds() -> dict[str, str]:
-    """The system's and the environment's ``.icd`` files whose library can be there: file name → library."""
+    """The ``.icd`` files that a loader reads, of the user's choice if there is one, whose library can be there: file
+    name → library."""
     icds: dict[str, str] = {}
-    for folder in (SYSTEM_FOLDER, Path(sys.prefix) / "etc/OpenCL/vendors"):
-        for icd in sorted(folder.glob("*.icd")) if folder.is_dir() else ():
-            try:
-                library = icd.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                log.warning("%s is left out: %s", icd, error)
-                continue
-            # A bare name is looked up by the dynamic linker, only it can tell.
-            if library and ("/" not in library or Path(library).exists()):
-                icds.setdefault(icd.name, library)
+    for icd, library, trouble in _judged():
+        if not trouble:
+            icds.setdefault(icd.name, library)
     return icds
+
+
+def registered() -> dict[str, str]:
+    """Drivers that a loader is pointed to: the ``.icd`` file, or the Python package that brought it → the library."""
+    return system_icds() | ({} if choice() else {name: str(path) for name, path in environment_drivers().items()})
+
+
+def broken_icds() -> dict[str, str]:
+    """``.icd`` files of the system, or of the user's choice, that name no library that could be there: path → what is
+    wrong. Those that packages put into an environment name paths of other machines, and no loader reads them."""
+    own = None if choice() else _environment_folder()
+    return {str(icd): trouble for icd, _, trouble in _judged() if trouble and icd.parent != own}
+
+
+def _environment_folder() -> Path:
+    return Path(sys.prefix) / "etc/OpenCL/vendors"
+
+
+def _judged() -> list[tuple[Path, str, str]]:
+    """Of each ``.icd`` file that a loader reads: the file, what it names, and what is wrong (empty: nothing)."""
+    return [(icd, *_read(icd)) for icd in _icds()]
+
+
+def _icds() -> list[Path]:
+    chosen = choice()
+    if chosen is None:
+        folders = [SYSTEM_FOLDER, _environment_folder()]
+    else:
+        place = Path(chosen[1])
+        if place.suffix == ".icd" and place.is_file():
+            return [place]
+        folders = [place]
+    return [icd for folder in folders if folder.is_dir() for icd in sorted(folder.glob("*.icd"))]
+
+
+def _read(icd: Path) -> tuple[str, str]:
+    """The library that a file names, and what is wrong with it."""
+    try:
+        content = icd.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    library = content.strip()
+    if "\0" in content or not library:
+        return "", "holds zero bytes instead of a library's name" if library else "is empty"
+    # A bare name is looked up by the dynamic linker, only it can tell.
+    there = "/" not in library or Path(library).exists()
+    return library, "" if there else f"names {library}, which is not there"
+
+
+def _ends_the_process(icd: Path) -> bool:
+    """Whether a loader fails on the file so that the process ends: pyopencl's does where the first byte is zero, as
+    after a power failure."""
+    try:
+        with icd.open("rb") as file:
+            return file.read(1) == b"\0"
+    except OSError:
+        return False
 
 
 @contextmanager
 def vendors_registered() -> Iterator[None]:
-    """While inside, a loader that starts finds the environment's drivers as well as the system's."""
-    drivers = {} if any(os.environ.get(name) for name in CHOICES) else environment_drivers()
+    """While inside, a loader that starts finds the environment's drivers as well as the system's, and no file that
+    would end the process."""
+    chosen = choice()
+    drivers = {} if chosen else environment_drivers()
     icds = system_icds()
     known = {Path(library).name for library in icds.values()}
     added = {f"ferkern-{name}.icd": path for name, path in drivers.items() if path.name not in known}
-    if not added:
+    if not added and not any(map(_ends_the_process, _icds())):
         yield
         return
     for path in added.values():
         _preload_needed(path)
     folder = _write_folder(icds | {name: str(path) for name, path in added.items()})
     log.debug("OpenCL drivers of the environment: %s, registered in %s", list(added.values()), folder)
-    before = os.environ.get("OCL_ICD_VENDORS")
-    os.environ["OCL_ICD_VENDORS"] = str(folder)
+    variable = chosen[0] if chosen else "OCL_ICD_VENDORS"
+    before = os.environ.get(variable)
+    os.environ[variable] = str(folder)
     try:
         yield
     finally:
         if before is None:
-            del os.environ["OCL_ICD_VENDORS"]
+            del os.environ[variable]
         else:
-            os.environ["OCL_ICD_VENDORS"] = before
+            os.environ[variable] = before
 
 
 def _file_of(distribution: str, name: str) -> Path | None:
