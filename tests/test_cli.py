@@ -231,6 +231,32 @@ def test_doctor() -> None:
         assert words in done.stdout
 
 
+def test_doctor_says_why_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = ferkern("doctor", FERKERN_CACHE_DIR=str(tmp_path / "file"), COLUMNS="300")
+    assert done.returncode == 0, done.stdout
+    assert f"{tmp_path / 'file'} cannot be written" in done.stdout
+    assert "FERKERN_CACHE_DIR" in done.stdout
+    (tmp_path / "cache").mkdir()
+    for name in ("machine.json", "crossover.json", "kernels.json"):
+        (tmp_path / "cache" / name).write_text('{"format":')
+    done = ferkern("doctor", "--json", FERKERN_CACHE_DIR=str(tmp_path / "cache"))
+    found = {f["name"]: f for f in json.loads(done.stdout) if f["section"] == "what is kept between processes"}
+    assert found["folder"]["state"] == "good"
+    for name, maker in (("machine.json", "bench machine"), ("crossover.json", "crossover"), ("kernels.json", "tune=")):
+        assert found[name]["state"] == "note"
+        assert found[name]["text"].startswith("is not used: ")
+        assert maker in found[name]["text"]
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith("doctor")] == []
+
+
+def test_doctor_names_a_choice_of_drivers_that_holds_none(tmp_path: Path) -> None:
+    done = ferkern("doctor", OCL_ICD_VENDORS=str(tmp_path / "nowhere"), COLUMNS="300")
+    assert done.returncode == 0, done.stdout
+    assert f"OCL_ICD_VENDORS is set to {tmp_path / 'nowhere'}, which is not there" in done.stdout
+    assert "unset OCL_ICD_VENDORS" in done.stdout
+
+
 def test_import_is_quick() -> None:
     """`import ferkern` takes at most 0.15 s beyond NumPy (best of five, processor time)."""
     code = (

@@ -127,9 +127,10 @@ def measure_family(step: Step, string: str, device: Device) -> tuple[Ladder, flo
     def measure(size: int) -> Rung:
         call = family.make(size)
         here, there = call.prepare("cpu"), call.prepare(string)
-        sides: list[Side] = [CallSide(here), CallSide(there), _Resident(there, device)]
-        cpu, far, resident = interleaved(sides, step.effort)
-        return Rung(size, call.features, cpu, far, resident)
+        copies = _Copies(there, device)
+        sides: list[Side] = [CallSide(here), CallSide(there), copies]
+        cpu, far, copied = interleaved(sides, step.effort)
+        return Rung(size, call.features, cpu, far, _resident(far, copied, copies.kernels))
 
     rungs, ended = climb(family.sizes, measure, step.effort, (DeviceError, MemoryError))
     opening = 0.0
@@ -187,12 +188,14 @@ def _between(rungs: Sequence[Rung]) -> int | None:
     return middle if high / low > _NARROW and low < middle < high else None
 
 
-class _Resident:
-    """A call on the device less the time of its copies, as the device's own clock has it."""
+class _Copies:
+    """The copies of a call on the device, as the device's own clock has them; `kernels` keeps its kernels' time, call
+    by call. Of such a call nothing else is taken: that each command is recorded makes it slower by far."""
 
     def __init__(self, call: Callable[[], object], device: Device) -> None:
         self._call = call
         self._device = device
+        self.kernels: list[float] = []
 
     def sample(self) -> float:
         from ferkern.opencl.timeline import flatten, totals
@@ -203,4 +206,11 @@ class _Resident:
             self._call()
             end = perf_counter()
         spent = totals(flatten(timeline.spans(), begin, end))
-        return max(end - begin - spent["host to device"] - spent["device to host"], 1e-9)
+        self.kernels.append(spent["kernel"])
+        return spent["host to device"] + spent["device to host"]
+
+
+def _resident(calls: Sequence[float], copies: Sequence[float], kernels: Sequence[float]) -> tuple[float, ...]:
+    """Calls without their copies, round by round: no less than their kernels take, no more than with them."""
+    rounds = zip(calls, copies, kernels, strict=True)
+    return tuple(max(call - copied, min(call, worked), 1e-9) for call, copied, worked in rounds)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib import resources
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,7 +64,7 @@ _OPTIONAL = {
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="A list of findings as JSON.")] = False,
 ) -> None:
-    """Look at CPU, kernels, threads, OpenCL, weights and optional packages.
+    """Look at CPU, kernels, threads, OpenCL, the cache folder, weights and optional packages.
 
     Exit code: 0 ferkern is usable (optional parts may be missing), 1 something is broken.
     """
@@ -270,12 +271,65 @@ def _look_at_limits() -> Looked:
     yield "pictures", State.GOOD, text
 
 
+# What is kept there as JSON, and what makes it anew.
+_KEPT = {
+    "machine.json": "ferkern bench machine",
+    "crossover.json": "ferkern crossover",
+    "opencl_tuning.json": "ferkern tune",
+    "efficiencies.json": "ferkern estimate",
+    "kernels.json": "plan(tune=True)",
+}
+
+
+def _look_at_cache() -> Looked:
+    """Whether what is measured and built can be kept, and what of it is damaged."""
+    from ferkern import cache
+
+    folder = cache.folder()
+    probe = folder / f"doctor-{os.getpid()}"
+    try:
+        cache.write_whole(probe, bytes(1 << 16))
+        probe.unlink()
+    except OSError as error:
+        text = f"{folder} cannot be written ({error.strerror or error}): nothing that is measured or built is kept; "
+        yield "folder", State.NOTE, f"{text}mend it, or name another by FERKERN_CACHE_DIR"
+        return
+    yield "folder", State.GOOD, str(folder)
+    for name, maker in _KEPT.items():
+        trouble = _damage_of(folder / name)
+        if trouble:
+            yield name, State.NOTE, f"is not used: {trouble}; delete it, {maker} makes it anew"
+
+
+def _damage_of(file: Path) -> str:
+    """Why a file of the cache is not used; empty: it is, or it is not there."""
+    from ferkern.bench import load_profile
+    from ferkern.bench.crossover_map import FILE, load_maps
+    from ferkern.errors import ModelError
+
+    if not file.exists():
+        return ""
+    try:
+        if file.name == "machine.json":
+            load_profile(file)
+        elif file.name == FILE:
+            load_maps(file)
+        else:
+            json.loads(file.read_bytes())
+    except ModelError as error:
+        return str(error).removeprefix(f"{file}: ").partition("; ")[0]
+    except (OSError, ValueError, RecursionError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
 _SECTIONS: dict[str, Callable[[], Looked]] = {
     "versions": _look_at_versions,
     "CPU": _look_at_cpu,
     "instruction sets": _look_at_isa,
     "threads": _look_at_threads,
     "limits": _look_at_limits,
+    "what is kept between processes": _look_at_cache,
     "kernels, best first": _look_at_kernels,
     "OpenCL": _look_at_opencl,
     "weights": _look_at_weights,
