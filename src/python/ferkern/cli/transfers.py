@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import check_folders, check_plot, messages, results, track, warn, write_json
+from ferkern.cli.output import check_folders, check_plot, messages, results, track, write_json
 from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
@@ -58,11 +58,8 @@ def transfers(
 
     try:
         done = bench.transfers(device, full=full, limit=parse_size(limit), folder=folder, files=files, wrap=shown)
-    except ValueError as error:
+    except (ValueError, DeviceError) as error:
         raise typer.BadParameter(str(error)) from error
-    except DeviceError as error:
-        warn(str(error))
-        raise typer.Exit(1) from error
     if not quiet and json_path != Path("-"):
         _print(done)
     if json_path is not None:
