@@ -13,6 +13,7 @@ import tolerance
 from ferkern import _core, nn
 from ferkern.linalg import gemm
 from ferkern.opencl import find
+from ferkern.opencl.ops.tile import TILES
 from ferkern.opencl.ops.window import window_tuning
 from opencl_layers import DIVISION, EXPONENTIAL, close
 from test_gemm import bound, make
@@ -81,8 +82,8 @@ def test_teams_make_probabilities(as_gpu, rng, shape):
     assert close(nn.softmax(x, device=as_gpu), expected, error)
 
 
-@pytest.mark.parametrize("n", [1, 3, 5])
-@pytest.mark.parametrize("sizes", [(5, 3), (37, 130), (1500, 9)], ids=str)
+@pytest.mark.parametrize("n", [1, 3, 5, 40])
+@pytest.mark.parametrize("sizes", [(5, 3), (37, 130), (1500, 9), (1500, 24)], ids=str)
 def test_dense(as_gpu, guarded, rng, n, sizes):
     inputs, outputs = sizes
     x, wt, b = make(rng, n, outputs, inputs)
@@ -91,8 +92,14 @@ def test_dense(as_gpu, guarded, rng, n, sizes):
     assert close(y, oracle.gemm(x, wt, b, activation="relu"), bound(x, wt, b))
 
 
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (64, 64, 16), (65, 67, 33), (30, 200, 100)], ids=str)
-def test_gemm(as_gpu, guarded, rng, sizes):
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1), (64, 64, 16), (65, 67, 33), (30, 200, 100), (16, 17, 1), (300, 260, 9)], ids=str
+)
+@pytest.mark.parametrize("tile", [None, *TILES], ids=str)
+def test_gemm(as_gpu, guarded, rng, monkeypatch, sizes, tile):
+    """By the tile of the rule and by each, small products by whole groups."""
+    if tile is not None:
+        monkeypatch.setattr("ferkern.opencl.ops.tile.TILES", (tile,))
     a, b, bias = make(rng, *sizes)
     out = guarded(*sizes[:2])
     gemm(a, b, bias=bias, out=out, device=as_gpu)

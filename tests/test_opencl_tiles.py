@@ -12,8 +12,9 @@ import winograd
 from ferkern import _core, nn
 from ferkern.opencl import find
 from ferkern.opencl.ops import conv2d as op
+from ferkern.opencl.ops import tile
 from ferkern.opencl.ops.conv2d_direct import DirectPlan
-from ferkern.opencl.ops.conv2d_tiles import _TILES, TileWay, local_tiles, serves_tiles
+from ferkern.opencl.ops.conv2d_tiles import TileWay, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from ferkern.opencl.ops.conv2d_winograd import Winograd4Plan
 from test_conv2d import bound
@@ -21,7 +22,7 @@ from test_opencl_runs import through
 
 pytestmark = pytest.mark.slow
 
-TILES = {f"{tile} x {vecs}": Tuning(1, vecs, tile, True, (16, 16, 1), local=True) for tile, vecs in _TILES}
+TILES = {f"{rows} x {vecs}": Tuning(1, vecs, rows, True, (16, 16, 1), local=True) for rows, vecs in tile.TILES}
 SQUARE = TILES["4 x 4"]
 
 
@@ -120,7 +121,7 @@ def test_a_gpu_takes_winograd_where_it_saves_more_than_its_launches(cl_device, m
 def test_a_gpu_takes_it_and_all_its_tiles_fit(cl_device, rng, monkeypatch):
     device = find(cl_device)
     monkeypatch.setattr(device, "info", dataclasses.replace(device.info, kind="gpu", local_bytes=16 * 1024))
-    tunings = list(local_tiles(device.info))
+    tunings = list(tile.local_tiles(device.info))
     assert tunings
     assert all(2 * 4 * 8 * 16 * (t.tile + t.vecs) <= 16 * 1024 for t in tunings)
     x = rng.standard_normal((2, 5, 12, 11)).astype(np.float32)

@@ -8,7 +8,8 @@
  * conflicts of banks, since the columns of a work item are fours that lie 64 apart. For a multiprocessor of NVIDIA's, 8 x 8: 128
  * of 140 instructions of the inner loop are multiply-adds, 126 registers.
  *
- * Build options: FK_TILE and FK_VECS: 2, 4, 8; FK_DEPTH.
+ * Build options: FK_TILE and FK_VECS: 2, 4, 8; FK_DEPTH; FK_PADDED 1: four numbers between a term and the next in local memory,
+ * for those who write along the terms: they would meet the same bank.
  */
 #ifndef FK_TILE_H
 #define FK_TILE_H
@@ -23,6 +24,9 @@
 #endif
 #ifndef FK_DEPTH
 #define FK_DEPTH 8
+#endif
+#ifndef FK_PADDED
+#define FK_PADDED 0
 #endif
 #define FK_ACROSS 16 /* work items of a group along both of its dimensions */
 #define FK_ITEMS (FK_ACROSS * FK_ACROSS)
@@ -44,6 +48,9 @@ typedef FK_JOIN(float, FK_RIGHT) fk_right;
 #define FK_COLUMNS (FK_ACROSS * FK_VECS)
 #define FK_LEFTS (FK_ROWS / FK_LEFT)
 #define FK_RIGHTS (FK_COLUMNS / FK_RIGHT)
+/* Vectors from a term to the next in local memory. */
+#define FK_LEFT_PITCH (FK_LEFTS + 4 * FK_PADDED / FK_LEFT)
+#define FK_RIGHT_PITCH (FK_RIGHTS + 4 * FK_PADDED / FK_RIGHT)
 /* Vectors that a work item copies in a step; some copy none in the last round. */
 #define FK_COPIED_LEFT FK_CEIL_DIV(FK_DEPTH* FK_LEFTS, FK_ITEMS)
 #define FK_COPIED_RIGHT FK_CEIL_DIV(FK_DEPTH* FK_RIGHTS, FK_ITEMS)
@@ -93,11 +100,11 @@ inline void fk_multiply(const fk_member m, __local const fk_left* left, __local 
         float r[FK_VECS];
 #pragma unroll
         for (int k = 0; k < FK_TILE / FK_LEFT; ++k) {
-            FK_JOIN(vstore, FK_LEFT)(left[p * FK_LEFTS + k], k, l);
+            FK_JOIN(vstore, FK_LEFT)(left[p * FK_LEFT_PITCH + k], k, l);
         }
 #pragma unroll
         for (int k = 0; k < FK_VECS / FK_RIGHT; ++k) {
-            FK_JOIN(vstore, FK_RIGHT)(right[p * FK_RIGHTS + k * FK_ACROSS], k, r);
+            FK_JOIN(vstore, FK_RIGHT)(right[p * FK_RIGHT_PITCH + k * FK_ACROSS], k, r);
         }
 #pragma unroll
         for (int t = 0; t < FK_TILE; ++t) {

@@ -19,9 +19,9 @@ from ferkern.opencl.memory import check_sizes, download, empty, upload
 from ferkern.opencl.ops.conv2d import in_one_launch, plan_of
 from ferkern.opencl.ops.conv2d_direct import extents
 from ferkern.opencl.ops.conv2d_run import run_tiles, serves
-from ferkern.opencl.ops.conv2d_tiles import local_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning, candidates
 from ferkern.opencl.ops.plan import Plan, Shape
+from ferkern.opencl.ops.tile import local_tiles
 from ferkern.opencl.tuned import Choice, lookup, save
 
 if TYPE_CHECKING:

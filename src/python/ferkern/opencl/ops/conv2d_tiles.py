@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ferkern.opencl.device import Device, DeviceInfo
+from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.ops.tile import DEPTH, GROUP, SIDE, groups_of, local_tiles, padded, tile_by_rule, tile_defines
 from ferkern.opencl.program import build
 
-__all__ = [
-    "GROUP",
-    "TileWay",
-    "groups_of",
-    "local_tiles",
-    "padded",
-    "serves_tiles",
-    "tile_by_rule",
-    "tile_defines",
-]
+__all__ = ["TileWay", "serves_tiles"]
 
 FILE = "conv2d_tiles.cl"
-_SIDE = 16  # work items of a group, along both dimensions
-GROUP = (_SIDE, _SIDE, 1)
-_DEPTH = 8
-# Filters x pixels of a work item. More of both read less from local memory for each product; with fewer a small layer
-# has groups for all multiprocessors.
-_TILES = ((8, 8), (8, 4), (4, 8), (4, 4), (2, 4), (2, 2))
-# What a term takes a work item beside its products, in these: reads of local memory, four bytes each, and its copies.
-_READ = 0.5
 
 
 def serves_tiles(device: Device, shape: Shape, tuning: Tuning | None) -> bool:
@@ -41,19 +25,12 @@ def serves_tiles(device: Device, shape: Shape, tuning: Tuning | None) -> bool:
     image, outputs = (
         math.prod(int(shape[name]) for name in names) for names in (("ic", "ih", "iw"), ("n", "oh", "ow"))
     )
-    if max(image, outputs) >= 2**31 - _SIDE * 8:  # taps are 32-bit distances, pixels of the batch 32-bit numbers
+    if max(image, outputs) >= 2**31 - SIDE * 8:  # taps are 32-bit distances, pixels of the batch 32-bit numbers
         return False
     if tuning is not None:
         return tuning.local
-    wide = int(shape["oc"]) // int(shape["groups"]) >= _SIDE
+    wide = int(shape["oc"]) // int(shape["groups"]) >= SIDE
     return device.info.kind != "cpu" and wide and next(local_tiles(device.info), None) is not None
-
-
-def local_tiles(info: DeviceInfo) -> Iterator[Tuning]:
-    """The tiles of a work item that are worth trying on a device."""
-    for tile, vecs in _TILES:
-        if 2 * 4 * _DEPTH * _SIDE * (tile + vecs) <= info.local_bytes and info.work_group_size >= _SIDE * _SIDE:
-            yield Tuning(1, vecs, tile, interleave=True, group=GROUP, local=True)
 
 
 class TileWay:
@@ -65,7 +42,7 @@ class TileWay:
         filters, self._pixels = int(shape["oc"]) // self._groups, int(shape["oh"]) * int(shape["ow"])
         pixels = int(shape["n"]) * self._pixels
         self.tuning = t = tuning or tile_by_rule(device.info, filters, pixels, self._groups)
-        self._terms = -(-ic // self._groups * kh * kw // _DEPTH) * _DEPTH
+        self._terms = -(-ic // self._groups * kh * kw // DEPTH) * DEPTH
         self._width = padded(filters, t)
         self.sizes = {"packed weights": 4 * self._groups * self._terms * self._width, "taps": 16 * self._terms}
         self._program = build(device, FILE, tile_defines(t))
@@ -87,28 +64,3 @@ class TileWay:
         size = groups_of(self._width, images * self._pixels, self._groups, self.tuning)
         buffers = (inputs[0], self._packed, self._taps, self._bias, residual, y)
         self._program.launch("conv2d_tiles", size, GROUP, shape, np.int32(self._width), *buffers)
-
-
-def padded(rows: int, tuning: Tuning) -> int:
-    """Rows of whole groups."""
-    return -(-rows // (_SIDE * tuning.tile)) * _SIDE * tuning.tile
-
-
-def groups_of(rows: int, columns: int, products: int, tuning: Tuning) -> tuple[int, int, int]:
-    """Work items for products of `rows`, already padded, by `columns`."""
-    return -(-columns // tuning.vecs), rows // tuning.tile, products
-
-
-def tile_defines(tuning: Tuning) -> dict[str, int]:
-    """The build options of ``fk_tile.h``."""
-    return {"FK_TILE": tuning.tile, "FK_VECS": tuning.vecs, "FK_DEPTH": _DEPTH}
-
-
-def tile_by_rule(info: DeviceInfo, rows: int, columns: int, products: int) -> Tuning:
-    """The tile with the least work for the multiprocessor that has most of it."""
-
-    def most(t: Tuning) -> float:
-        groups = products * -(-rows // (_SIDE * t.tile)) * -(-columns // (_SIDE * t.vecs))
-        return -(-groups // info.compute_units) * (t.tile * t.vecs + _READ * (t.tile + t.vecs))
-
-    return min(local_tiles(info), key=most)

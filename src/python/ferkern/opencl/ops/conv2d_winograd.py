@@ -11,9 +11,10 @@ from ferkern.opencl.device import Device
 from ferkern.opencl.memory import empty
 from ferkern.opencl.ops.conv2d_direct import take
 from ferkern.opencl.ops.conv2d_run import WinogradRunWay, serves
-from ferkern.opencl.ops.conv2d_tiles import GROUP, groups_of, padded, serves_tiles, tile_by_rule, tile_defines
+from ferkern.opencl.ops.conv2d_tiles import serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning, by_rule, grouped
 from ferkern.opencl.ops.plan import Shape, with_images
+from ferkern.opencl.ops.tile import GROUP, groups_of, padded, tile_by_rule, tile_defines
 from ferkern.opencl.program import build
 
 __all__ = ["FILE", "Winograd2Plan", "Winograd4Plan", "WinogradPlan"]

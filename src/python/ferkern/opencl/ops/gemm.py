@@ -10,11 +10,13 @@ from ferkern.opencl.device import Device, DeviceInfo, find
 from ferkern.opencl.memory import check_sizes, download, empty, upload
 from ferkern.opencl.ops.layer import Float32
 from ferkern.opencl.ops.plan import Shape
+from ferkern.opencl.ops.tile import GROUP, SIDE, groups_of, local_tiles, padded, tile_by_rule, tile_defines
 from ferkern.opencl.program import build
 
 __all__ = ["PRODUCTS", "BlockedProduct", "ReferenceProduct", "Tuning", "gemm", "tuning"]
 
 FILE = "gemm.cl"
+TILES = "gemm_tiles.cl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,41 @@ class BlockedProduct:
     """Register tiles over tiles of both sides in local memory."""
 
     def __init__(self, device: Device, shape: Shape, *, bfloat16: bool = False) -> None:
+        sides = min(int(shape["m"]), int(shape["n"]))
+        fits = next(local_tiles(device.info), None) is not None
+        tiles = device.info.kind != "cpu" and sides >= SIDE and fits
+        self._way = (TileProduct if tiles else GroupProduct)(device, shape, bfloat16)
+
+    def run(self, a: Any, b: Any, bias: Any | None, c: Any, shape: Shape) -> None:
+        """Queues c = act(a b + bias); `shape` may have fewer rows than that of the plan."""
+        self._way.run(a, b, bias, c, shape)
+
+
+class TileProduct:
+    """As GPUs have it: ``gemm_tiles.cl``."""
+
+    def __init__(self, device: Device, shape: Shape, bfloat16: bool) -> None:
+        self._tuning = tile_by_rule(device.info, int(shape["m"]), int(shape["n"]), 1)
+        self._program = build(
+            device,
+            TILES,
+            tile_defines(self._tuning) | {"FK_TRANSPOSED": int(shape["transposed"]), "FK_BFLOAT16": int(bfloat16)},
+        )
+
+    def run(self, a: Any, b: Any, bias: Any | None, c: Any, shape: Shape) -> None:
+        size = groups_of(padded(int(shape["m"]), self._tuning), int(shape["n"]), 1, self._tuning)
+        self._program.launch("gemm_tiles", size, GROUP, shape, a, b, bias, c)
+
+
+class GroupProduct:
+    """A group's numbers copied, then multiplied: ``gemm_blocked``."""
+
+    def __init__(self, device: Device, shape: Shape, bfloat16: bool) -> None:
         self._tuning = tuning(device.info)
         self._program = build(device, FILE, self._tuning.defines() | {"FK_BFLOAT16": int(bfloat16)})
         self._tiles = [device.cl.LocalMemory(4 * floats) for floats in self._tuning.local_floats()]
 
     def run(self, a: Any, b: Any, bias: Any | None, c: Any, shape: Shape) -> None:
-        """Queues c = act(a b + bias); `shape` may have fewer rows than that of the plan."""
         t = self._tuning
         size = -(-int(shape["n"]) // t.lanes), -(-int(shape["m"]) // t.tile)
         self._program.launch("gemm_blocked", size, t.group, shape, a, b, bias, c, *self._tiles)
