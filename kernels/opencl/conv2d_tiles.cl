@@ -43,7 +43,7 @@ typedef struct fk_window {
     __global const float* x;
 } fk_window;
 
-inline fk_window fk_window_of(const fk_conv2d_shape s, const int pixel, __global const float* x) {
+static inline fk_window fk_window_of(const fk_conv2d_shape s, const int pixel, __global const float* x) {
     const int inside = pixel % (s.oh * s.ow);
     fk_window window;
     window.row = inside / s.ow * s.stride_h - s.pad_top;
@@ -53,8 +53,8 @@ inline fk_window fk_window_of(const fk_conv2d_shape s, const int pixel, __global
 }
 
 /* The pixels of a step that a work item copies, all in one column. */
-inline void fk_fetch_pixels(const fk_conv2d_shape s, const fk_member m, const fk_window window, __global const int4* restrict taps,
-                            float* copied) {
+static inline void fk_fetch_pixels(const fk_conv2d_shape s, const fk_member m, const fk_window window,
+                                   __global const int4* restrict taps, float* copied) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_PIXELS; ++k) {
         const int4 tap = taps[m.item / FK_COLUMNS + k * (FK_ITEMS / FK_COLUMNS)];
@@ -64,14 +64,14 @@ inline void fk_fetch_pixels(const fk_conv2d_shape s, const fk_member m, const fk
     }
 }
 
-inline void fk_stash_pixels(const fk_member m, const float* copied, __local float* to) {
+static inline void fk_stash_pixels(const fk_member m, const float* copied, __local float* to) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_PIXELS; ++k) {
         to[m.item + k * FK_ITEMS] = copied[k];
     }
 }
 
-inline float fk_finish(const fk_conv2d_shape s, const float sum, __global const float* residual) {
+static inline float fk_finish(const fk_conv2d_shape s, const float sum, __global const float* residual) {
     const float value = residual != 0 ? sum + *residual : sum;
     return s.activation == FK_ACTIVATION_NONE ? value : fk_activate(value, s.activation, s.alpha);
 }

@@ -3,7 +3,7 @@
 
 /* A step of the transformed image from channel `from` on: vectors of tiles, the last one again beyond them, zeros beyond the
  * channels. */
-inline void fk_fetch_inputs(const fk_member m, const int from, const int channels, const size_t channel, const int first,
+static inline void fk_fetch_inputs(const fk_member m, const int from, const int channels, const size_t channel, const int first,
                             const int pitch, __global const float* restrict inputs, fk_right* copied) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_RIGHT; ++k) {
@@ -14,7 +14,7 @@ inline void fk_fetch_inputs(const fk_member m, const int from, const int channel
     }
 }
 
-inline void fk_stash_inputs(const fk_member m, const fk_right* copied, __local fk_right* to) {
+static inline void fk_stash_inputs(const fk_member m, const fk_right* copied, __local fk_right* to) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_RIGHT; ++k) {
         if (m.item + k * FK_ITEMS < FK_DEPTH * FK_RIGHTS) {

@@ -39,7 +39,7 @@ __kernel void conv2d_pack(const fk_conv2d_shape s, __global const float* restric
 }
 
 /* One window position further: pixels, and the phase that the next one lies in. */
-inline void fk_next_tap(int* at, int* phase, const int dilation, const int stride) {
+static inline void fk_next_tap(int* at, int* phase, const int dilation, const int stride) {
     *phase += dilation;
     while (*phase >= stride) {
         *phase -= stride;
@@ -48,7 +48,7 @@ inline void fk_next_tap(int* at, int* phase, const int dilation, const int strid
 }
 
 /* Bias and sums are there; what is common to all outputs of a layer comes first, since the functions are long. */
-inline fk_vec fk_finish(const fk_vec sum, const fk_conv2d_shape s) {
+static inline fk_vec fk_finish(const fk_vec sum, const fk_conv2d_shape s) {
     if (s.activation == FK_ACTIVATION_NONE) {
         return sum;
     }
@@ -65,7 +65,7 @@ typedef struct fk_lines {
 } fk_lines;
 
 /* `count` neighbouring floats. */
-inline void fk_store_few(const float* from, const int count, __global float* to) {
+static inline void fk_store_few(const float* from, const int count, __global float* to) {
     int j = 0;
 #if FK_LANES > 4
     for (; j + 4 <= count; j += 4) {
@@ -79,8 +79,8 @@ inline void fk_store_few(const float* from, const int count, __global float* to)
 
 /* A vector of outputs from lane `from` on, where it is not whole: it begins in `column` of a line, to which residual and y point.
  */
-inline void fk_store_part(const fk_conv2d_shape s, const fk_lines lines, const fk_vec sum, int column, const int from,
-                          __global const float* residual, __global float* y) {
+static inline void fk_store_part(const fk_conv2d_shape s, const fk_lines lines, const fk_vec sum, int column, const int from,
+                                 __global const float* residual, __global float* y) {
     float value[FK_LANES];
     FK_STORE(sum, value);
     /* The first time round the residual is added, then all that is there is stored. */
@@ -111,10 +111,10 @@ inline void fk_store_part(const fk_conv2d_shape s, const fk_lines lines, const f
 
 /* Outputs j, j + step, ... of a row of `cols` positions, FK_LANES at least, times FK_TILE filters, `filters_here` of which exist.
  * x: the row below them, in phases of th x tw pixels; base: the place of the row's first line in y and residual. */
-inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step, const int cols, const fk_lines lines,
-                           const int phases_h, const int phases_w, const int th, const int tw, __global const float* restrict x,
-                           __global const float* restrict packed, const int filters_here, const size_t base,
-                           __global const float* residual, __global float* y) {
+static inline void fk_direct_tile(const fk_conv2d_shape s, const int j, const int step, const int cols, const fk_lines lines,
+                                  const int phases_h, const int phases_w, const int th, const int tw,
+                                  __global const float* restrict x, __global const float* restrict packed, const int filters_here,
+                                  const size_t base, __global const float* residual, __global float* y) {
     const int ic = s.ic / s.groups;
     const int kh = FK_POINTWISE ? 1 : s.kh;
     const int kw = FK_POINTWISE ? 1 : s.kw;

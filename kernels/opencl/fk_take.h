@@ -5,7 +5,7 @@
 #include "fk_common.h"
 
 /* Every `stride`-th of x, `count` of them, in vectors as far as they go; the last vector is read again where fewer are left. */
-inline void copy_row(__global const float* restrict x, const int stride, const int count, __global float* restrict to) {
+static inline void copy_row(__global const float* restrict x, const int stride, const int count, __global float* restrict to) {
     int j = 0;
     if (stride == 1 && count >= 8) {
         for (; j < count; j += 8) {
@@ -31,16 +31,16 @@ inline void copy_row(__global const float* restrict x, const int stride, const i
 }
 
 /* Which of `count` places first, first + stride, ... are of [0, size): those from .x to before .y. */
-inline int2 fk_inside(const int first, const int stride, const int count, const int size) {
+static inline int2 fk_inside(const int first, const int stride, const int count, const int size) {
     const int begin = first < 0 ? min(FK_CEIL_DIV(-first, stride), count) : 0;
     return (int2)(begin, first < size ? clamp(FK_CEIL_DIV(size - first, stride), begin, count) : begin);
 }
 
 /* Rows of one phase of a plane -> taken [rows][tw]: pixel (i, j) is (top + i stride_h, left + j stride_w) of the image, zeros
  * outside; `inside_h` and `inside_w` are fk_inside's. */
-inline void fk_take_rows(const fk_conv2d_shape s, const int top, const int left, const int rows, const int tw,
-                         const int2 inside_h, const int2 inside_w, __global const float* restrict x,
-                         __global float* restrict taken) {
+static inline void fk_take_rows(const fk_conv2d_shape s, const int top, const int left, const int rows, const int tw,
+                                const int2 inside_h, const int2 inside_w, __global const float* restrict x,
+                                __global float* restrict taken) {
     const int count = inside_w.y - inside_w.x;
     const int here = count > 0 ? inside_h.y - inside_h.x : 0;
     if (here * count < rows * tw) {

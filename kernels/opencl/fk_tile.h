@@ -60,18 +60,18 @@ typedef struct fk_member {
     int item, row, column;
 } fk_member;
 
-inline fk_member fk_this_member(void) {
+static inline fk_member fk_this_member(void) {
     const int item = (int)(get_local_id(1) * FK_ACROSS + get_local_id(0));
     const fk_member member = {item, item / 64 * 4 + item % 32 / 8, item / 32 % 2 * 8 + item % 8};
     return member;
 }
 
 /* The first column of vector k of a work item, in its group. */
-inline int fk_column(const fk_member m, const int k) { return (k * FK_ACROSS + m.column) * FK_RIGHT; }
+static inline int fk_column(const fk_member m, const int k) { return (k * FK_ACROSS + m.column) * FK_RIGHT; }
 
 /* A step of the left side, from [term][width] in vectors, term `last` again beyond it. */
-inline void fk_fetch_left(const fk_member m, const int width, const int last, __global const fk_left* restrict from,
-                          fk_left* copied) {
+static inline void fk_fetch_left(const fk_member m, const int width, const int last, __global const fk_left* restrict from,
+                                 fk_left* copied) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_LEFT; ++k) {
         const int at = min(m.item + k * FK_ITEMS, FK_DEPTH * FK_LEFTS - 1);
@@ -79,7 +79,7 @@ inline void fk_fetch_left(const fk_member m, const int width, const int last, __
     }
 }
 
-inline void fk_stash_left(const fk_member m, const fk_left* copied, __local fk_left* to) {
+static inline void fk_stash_left(const fk_member m, const fk_left* copied, __local fk_left* to) {
 #pragma unroll
     for (int k = 0; k < FK_COPIED_LEFT; ++k) {
         if (m.item + k * FK_ITEMS < FK_DEPTH * FK_LEFTS) {
@@ -89,8 +89,8 @@ inline void fk_stash_left(const fk_member m, const fk_left* copied, __local fk_l
 }
 
 /* sum += left right over the terms of a step; left [term][row], right [term][column]. */
-inline void fk_multiply(const fk_member m, __local const fk_left* left, __local const fk_right* right,
-                        float sum[FK_TILE][FK_VECS]) {
+static inline void fk_multiply(const fk_member m, __local const fk_left* left, __local const fk_right* right,
+                               float sum[FK_TILE][FK_VECS]) {
     left += m.row * (FK_TILE / FK_LEFT);
     right += m.column;
     /* Two terms: all of them together take more registers than let two groups of 256 share a multiprocessor. */

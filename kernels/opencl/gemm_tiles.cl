@@ -17,8 +17,8 @@
 /* Numbers [from, from + FK_DEPTH) of lines that are k long, from line `first` of `lines` on: neighbours along a line. Zeros
  * beyond the lines and their ends. */
 #define FK_DEFINE_FETCH(name, type, read)                                                                                        \
-    inline void name(const int item, const int copied, __global const type* restrict matrix, const int first, const int lines,   \
-                     const int k, const int from, float* next) {                                                                 \
+    static inline void name(const int item, const int copied, __global const type* restrict matrix, const int first,             \
+                            const int lines, const int k, const int from, float* next) {                                         \
         const int p = from + item % FK_DEPTH;                                                                                    \
         for (int j = 0; j < copied; ++j) {                                                                                       \
             const int line = first + item / FK_DEPTH + j * (FK_ITEMS / FK_DEPTH);                                                \
@@ -29,7 +29,7 @@
 FK_DEFINE_FETCH(fk_fetch_a, float, FK_READ)
 
 /* What was fetched so -> to [term][pitch]. */
-inline void fk_stash_lines(const int item, const int copied, const float* next, const int pitch, __local float* to) {
+static inline void fk_stash_lines(const int item, const int copied, const float* next, const int pitch, __local float* to) {
     for (int j = 0; j < copied; ++j) {
         to[item % FK_DEPTH * pitch + item / FK_DEPTH + j * (FK_ITEMS / FK_DEPTH)] = next[j];
     }
@@ -44,7 +44,7 @@ FK_DEFINE_FETCH(fk_fetch_transposed, fk_weight, FK_WEIGHT)
 #define FK_STASH_B fk_stash_b
 
 /* Columns of b [k, n]: neighbours along a row. */
-inline void fk_fetch_b(const int item, __global const fk_weight* restrict b, const int first, const int n, const int k,
+static inline void fk_fetch_b(const int item, __global const fk_weight* restrict b, const int first, const int n, const int k,
                        const int from, float* next) {
     const int column = first + item % FK_COLUMNS;
     for (int j = 0; j < FK_COPIED_B; ++j) {
@@ -53,7 +53,7 @@ inline void fk_fetch_b(const int item, __global const fk_weight* restrict b, con
     }
 }
 
-inline void fk_stash_b(const int item, const float* next, __local float* to) {
+static inline void fk_stash_b(const int item, const float* next, __local float* to) {
     for (int j = 0; j < FK_COPIED_B; ++j) {
         const int p = item / FK_COLUMNS + j * (FK_ITEMS / FK_COLUMNS);
         to[p * FK_RIGHT_PITCH * FK_RIGHT + item % FK_COLUMNS] = next[j];
