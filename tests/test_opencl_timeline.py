@@ -9,7 +9,7 @@ import pytest
 
 from ferkern import nn
 from ferkern.opencl import find
-from ferkern.opencl.timeline import KINDS, Span, flatten, totals
+from ferkern.opencl.timeline import KINDS, Span, clock_offset, flatten, totals
 
 
 def spans(*rows):
@@ -95,3 +95,17 @@ def test_the_clocks_agree(cl_device):
             end = time.perf_counter()
             fill = [s for s in timeline.spans() if s.kind == "kernel"][-1]
             assert begin - 2e-4 <= fill.start <= fill.start + fill.seconds <= end + 2e-4
+
+
+@pytest.mark.slow
+def test_a_driver_without_a_timer_has_its_clock_read_by_a_command(cl_device):
+    """Those before OpenCL 2.1 have none."""
+    device = find(cl_device)
+    queue = device.cl.CommandQueue(device.context, properties=device.cl.command_queue_properties.PROFILING_ENABLE)
+    buffer = device.cl.Buffer(device.context, device.cl.mem_flags.READ_WRITE, 4)
+    before = time.perf_counter()
+    event = device.cl.enqueue_fill(queue, buffer, np.int32(0), 4)
+    event.wait()
+    after = time.perf_counter()
+    queued = 1e-9 * event.profile.queued + clock_offset(device.cl, object(), queue)
+    assert before - 1e-3 <= queued <= after + 1e-3
