@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ferkern import bench
 from ferkern.bench import decide
 from ferkern.bench.crossover import identity
-from ferkern.bench.crossover_features import network_features
+from ferkern.bench.crossover_features import Features, network_features
 from ferkern.bench.crossover_map import Crossover, Ladder, Rung, save_map
 from ferkern.models import build
 from ferkern.opencl import find
@@ -34,6 +36,24 @@ def wins(cl_device, network):
     save_map(Crossover("network", identity(find(cl_device)), "2026-01-01T00:00:00+00:00", ladders))
     decide._chosen.cache_clear()
     return cl_device
+
+
+def test_a_call_that_was_measured_has_its_own_times(cl_device):
+    """Whatever calls like it took: 3x3 filters on 56 x 56 pixels went to a device that had lost just there."""
+    alike = Ladder("won", "size", tuple(Rung(n, counts(1.1 * n), (5e-4 * n,) * 3, (1e-4 * n,) * 3) for n in (1, 4, 16)))
+    own = Ladder("lost", "size", tuple(Rung(n, counts(n), (1.0e-4 * n,) * 3, (1.3e-4 * n,) * 3) for n in (1, 4, 16)))
+    save_map(Crossover("conv2d", identity(find(cl_device)), "2026-01-01T00:00:00+00:00", (alike, own)))
+    for n in (1, 4, 16):
+        lost, won = decide.choose("conv2d", counts(n)), decide.choose("conv2d", counts(1.1 * n))
+        assert (lost.device, won.device) == ("cpu", cl_device)
+        assert lost.cpu is not None
+        assert lost.cpu.seconds == 1.0e-4 * n
+        bent, _ = replace(decide.rule_of_map(lost.by), known={}).expect(counts(n))
+        assert bent.seconds > 1.2e-4 * n  # what those near it make of it
+
+
+def counts(n: float) -> Features:
+    return Features(work=1e6 * n, moved=1e4 * n, kind="kxk")
 
 
 def test_a_session_is_decided_as_a_plan_is(network, wins):

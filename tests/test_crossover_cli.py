@@ -108,7 +108,8 @@ def test_why_by_a_map():
     assert "18.000 ms" in done.stdout
     assert "The CPU is expected to be 2" in done.stdout
     assert "3 sizes of network in 1 ladders, both sides in turn, measured 2026-01-02" in done.stdout
-    assert "between the least and the most that were measured" in done.stdout
+    assert "This very call was measured" in done.stdout
+    assert "between the least and the most that were measured" in run("why", "fer_2conv", "--batch", 16).stdout
     assert "fer_2conv: the device wins never (batch)" in done.stdout
     far = run("why", "resnet50", "--batch", 500)
     assert "outside what was measured" in far.stdout

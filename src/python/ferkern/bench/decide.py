@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import ferkern
 from ferkern import _core
@@ -33,15 +33,19 @@ class _Curves:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a map says of calls that were not measured."""
+    """What a map says of calls, those that were measured and those that were not."""
 
     kinds: tuple[str, ...]
     pooled: _Curves
     own: dict[str, _Curves]
     """Kinds whose times are no more than loosely like the others'."""
+    known: Mapping[Features, tuple[Expected, Expected]] = field(default_factory=dict)
+    """Calls that were measured: nothing says more of them than their own times."""
 
     def expect(self, features: Features) -> tuple[Expected, Expected]:
         """Time on the processor and on the device, copies included."""
+        if features in self.known:
+            return self.known[features]
         curves = self.own.get(features.kind, self.pooled)
         place = _place(features, self.kinds)
         return curves.cpu.expect(features.terms, place), curves.device.expect(features.terms, place)
@@ -105,13 +109,14 @@ def _place(features: Features, kinds: tuple[str, ...]) -> tuple[float, ...]:
 @functools.lru_cache(maxsize=64)
 def rule_of_map(measured: Crossover) -> Rule:
     """The rule of a map."""
-    return rule_of(
-        [
-            (r.features, statistics.median(r.cpu), statistics.median(r.device))
-            for ladder in measured.ladders
-            for r in ladder.rungs
-        ]
-    )
+    rungs = [rung for ladder in measured.ladders for rung in ladder.rungs]
+    rule = rule_of([(r.features, statistics.median(r.cpu), statistics.median(r.device)) for r in rungs])
+    return replace(rule, known={r.features: (_measured(r.cpu), _measured(r.device)) for r in rungs})
+
+
+def _measured(rounds: Sequence[float]) -> Expected:
+    """Median, lowest and highest."""
+    return Expected(statistics.median(rounds), min(rounds), max(rounds))
 
 
 @dataclass(frozen=True, slots=True)

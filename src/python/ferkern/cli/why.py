@@ -170,7 +170,11 @@ def _evidence(choice: Choice) -> list[str]:
     least, most, known = rule_of_map(measured).range_of(f)
     unit = "million pixels" if measured.op in ("flow", "pipeline") else "million operations"
     this = f"This call has {f.work / 1e6:.4g} {unit} and copies {f.moved / 1e6:.4g} MB"
-    if least <= f.work <= most:
+    if f in rule_of_map(measured).known:
+        lines.append(
+            f"{this}. This very call was measured: the times are its own, the lowest and the highest with them."
+        )
+    elif least <= f.work <= most:
         lines.append(
             f"{this}: between the least and the most that were measured ({least / 1e6:.3g} and {most / 1e6:.4g})."
         )
