@@ -43,6 +43,8 @@ def test_every_kind_is_recognised(files):
     by_name = {source.name: source.kind for source in sources}
     assert by_name["transfers.json"] == "transfers"
     assert by_name["device.json"] == "ledger"
+    undated = {source.kind for source in sources if not source.date}
+    assert undated <= {"ledger", "rows"}  # what others write says when, or not
     assert by_name["timed.json"] == "pytest-benchmark"
     assert [section.id for section in sections(sources)] == [
         "crossover", "transfers", "ledger", "roofline", "estimates", "tuning", *(f"beside-{i}" for i in range(1, 5)),

@@ -6,6 +6,7 @@ import ast
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ class NetworkBench:
         Of a call without the ledger: median, lowest, highest.
     ledger_seconds
         Of a call with it, alternating with the others.
+    date
+        ISO 8601, UTC.
     """
 
     name: str
@@ -49,6 +52,7 @@ class NetworkBench:
     ledger: Ledger
     seconds: Measured
     ledger_seconds: Measured
+    date: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -62,6 +66,7 @@ class NetworkBench:
             "precision": self.precision,
             "isa": self.isa,
             "cpu": str(_core.cpu()["brand"]),
+            "date": self.date,
             "repeats": self.repeats,
             **spread,
             "ledger": ledger,
@@ -127,6 +132,7 @@ def network(
         ledger=median(ledgers),
         seconds=_spread(plain),
         ledger_seconds=_spread([one.wall_seconds for one in ledgers]),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -169,7 +169,7 @@ def _machine(name: str, kind: str, v: dict[str, Any]) -> Source:
 
 def _network(name: str, kind: str, v: dict[str, Any]) -> Source:
     _check_ledger(v["ledger"])
-    return Source(name, kind, v, v["cpu"])
+    return Source(name, kind, v, v["cpu"], str(v.get("date", "")))
 
 
 def _ledger(name: str, kind: str, v: dict[str, Any]) -> Source:
