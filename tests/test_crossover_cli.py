@@ -18,6 +18,7 @@ from ferkern.bench.decide import choose
 from ferkern.cli.crossover import words
 from ferkern.cli.why import explain
 from ferkern.models import build
+from ferkern.opencl import find
 from test_crossover import HERE, made_up, of_size, own_cache, rung, there
 
 # They do not depend on the instruction set.
@@ -44,6 +45,20 @@ def test_crossover(cl_device, tmp_path, own_cache):
     assert {"call", "resident", "first"} == set(values["ladders"][0]["crossings"])
     assert all(len(r["cpu"]) >= 3 for ladder in values["ladders"] for r in ladder["rungs"])
     assert not (own_cache / "crossover.json").exists()  # a rough look decides nothing
+
+
+def test_what_cannot_be_measured_fails_and_replaces_nothing(cl_device, tmp_path, own_cache):
+    info = find(cl_device).info
+    here = replace(HERE, device=info.name, platform=info.platform, driver=info.driver)
+    save_map(made_up("dense", identity=here))
+    before = (own_cache / "crossover.json").read_bytes()
+    done = ferkern(
+        "crossover", "dense", "--device", cl_device, "--no-first", "-q",
+        FERKERN_CACHE_DIR=os.environ["FERKERN_CACHE_DIR"], FERKERN_CL_DIR=str(tmp_path / "nowhere"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "failed dense, square, one input: 64: kernel source dense.cl cannot be read" in done.stderr
+    assert (own_cache / "crossover.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,9 @@ def crossover(
     measured = Crossover(
         case.op, identity(target), datetime.now(UTC).isoformat(timespec="seconds"), tuple(ladders), opening
     )
-    if save:
-        save_map(measured)
+    found = tuple(ladder for ladder in ladders if ladder.rungs)
+    if save and found:  # what could not be measured takes the place of nothing that was
+        save_map(replace(measured, ladders=found))
     return measured
 
 

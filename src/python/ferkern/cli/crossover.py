@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import check_folders, messages, results, track, write_json
+from ferkern.cli.output import check_folders, messages, results, track, warn, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench.crossover import Step
@@ -44,7 +44,7 @@ def crossover(
     """Measure processor and device beside each other, and save from which size on the device wins.
 
     device="auto" decides by what is saved (in the user's cache folder, or that named by FERKERN_CACHE_DIR), ferkern why
-    explains it. Nothing else should run meanwhile.
+    explains it. Nothing else should run meanwhile. Exit code 1: of some calls no size could be measured.
     """
     from ferkern.bench.crossover_cases import CASES
 
@@ -62,6 +62,11 @@ def crossover(
             _print(measured, times=times)
     if json_path is not None:
         write_json(json_path, {"crossover": [one.to_dict() for one in done]})
+    failed = [(one, ladder) for one in done for ladder in one.ladders if not ladder.rungs]
+    for one, ladder in failed:
+        warn(f"{one.op}, {ladder.family}: {ladder.ended}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _check(name: str) -> None:
@@ -108,7 +113,7 @@ def _print(measured: Crossover, *, times: bool) -> None:
     if measured.opening_seconds:
         console.print(f"starting the driver took {measured.opening_seconds * 1e3:.0f} ms, once a process")
     for ladder in measured.ladders:
-        if ladder.ended:
+        if ladder.ended and ladder.rungs:
             console.print(f"{ladder.family} ended early: {ladder.ended}", markup=False)
         if times:
             _print_times(ladder)
