@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CPP = ROOT / "src" / "cpp"
+KERNELS = ROOT / "kernels" / "opencl"
 ORDER = ["base", "simd", "ops", "net", "bind"]
 ISA_FILES = {"scalar.cpp", "avx2.cpp", "avx512.cpp", "avx512icl.cpp"}
 INCLUDE = re.compile(r'#\s*include\s+["<]([^">]+)[">]')
@@ -55,6 +56,17 @@ def test_source_files_stay_short():
         assert len(path.read_text().splitlines()) <= 400, path
 
 
+def test_device_functions_have_bodies_of_their_own():
+    """C99's plain `inline` gives a function none: what a GPU's compiler leaves out of line is not found."""
+    checked = 0
+    for path in sorted(KERNELS.iterdir()):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.match(r"[^/*]*\binline\b", line):
+                assert re.match(r"\s*static inline\b", line), f"{path}:{number}: {line}"
+                checked += 1
+    assert checked >= 10
+
+
 @pytest.mark.slow
 def test_vector_objects_hold_no_weak_symbols(tmp_path):
     """A weak symbol in an object built for AVX could be the copy that the linker keeps for everybody."""
@@ -87,7 +99,7 @@ def test_vector_objects_hold_no_weak_symbols(tmp_path):
             "-o",
             str(target),
             f"-I{CPP}",
-            f"-I{ROOT / 'kernels/opencl'}",
+            f"-I{KERNELS}",
         ]
         command += [*flags[isa].split(), f"-DFK_ISA={isa}", f"-DFK_ISA_LEVEL={levels[isa]}", "-DFK_X86=1"]
         subprocess.run(command, check=True, capture_output=True)
