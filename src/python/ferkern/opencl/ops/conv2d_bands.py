@@ -35,11 +35,11 @@ def band_of(
     rows = images * oh
     fitting = _BYTES // (4 * ic * phases[0] * phases[1] * tw) - extra
     wanted = -(-_SHARES * device.info.compute_units // (n // images))
-    band = min(-(-rows // min(wanted, rows)), fitting)
+    least = -(-lanes // ow)  # rows of a vector of outputs
+    band = min(max(-(-rows // min(wanted, rows)), least), fitting)
     filled = lanes // math.gcd(lanes, ow)  # rows of whole vectors of outputs
     if images > 1 and band > filled:
         band -= band % filled
-    least = -(-lanes // ow)  # rows of a vector of outputs
     while least <= band < rows and 0 < rows % band < least:
         band -= 1
     return band if least <= band else None
