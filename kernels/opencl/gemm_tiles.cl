@@ -15,14 +15,16 @@
 #define FK_COPIED_B (FK_DEPTH * FK_COLUMNS / FK_ITEMS)
 
 /* Numbers [from, from + FK_DEPTH) of lines that are k long, from line `first` of `lines` on: neighbours along a line. Zeros
- * beyond the lines and their ends. */
+ * beyond the lines and their ends. One pointer for all lines: one each took 40 registers more. k below 2^24. */
 #define FK_DEFINE_FETCH(name, type, read)                                                                                        \
     static inline void name(const int item, const int copied, __global const type* restrict matrix, const int first,             \
                             const int lines, const int k, const int from, float* next) {                                         \
+        const int line = first + item / FK_DEPTH;                                                                                \
         const int p = from + item % FK_DEPTH;                                                                                    \
+        matrix += (size_t)line * k + p;                                                                                          \
         for (int j = 0; j < copied; ++j) {                                                                                       \
-            const int line = first + item / FK_DEPTH + j * (FK_ITEMS / FK_DEPTH);                                                \
-            next[j] = line < lines && p < k ? read(matrix + (size_t)line * k + p) : 0.0f;                                        \
+            const int further = j * (FK_ITEMS / FK_DEPTH);                                                                       \
+            next[j] = line + further < lines && p < k ? read(matrix + further * k) : 0.0f;                                       \
         }                                                                                                                        \
     }
 #define FK_READ(pointer) (*(pointer))
@@ -47,9 +49,11 @@ FK_DEFINE_FETCH(fk_fetch_transposed, fk_weight, FK_WEIGHT)
 static inline void fk_fetch_b(const int item, __global const fk_weight* restrict b, const int first, const int n, const int k,
                        const int from, float* next) {
     const int column = first + item % FK_COLUMNS;
+    const int line = from + item / FK_COLUMNS;
+    b += (size_t)line * n + column;
     for (int j = 0; j < FK_COPIED_B; ++j) {
-        const int p = from + item / FK_COLUMNS + j * (FK_ITEMS / FK_COLUMNS);
-        next[j] = column < n && p < k ? FK_WEIGHT(b + (size_t)p * n + column) : 0.0f;
+        const int further = j * (FK_ITEMS / FK_COLUMNS);
+        next[j] = column < n && line + further < k ? FK_WEIGHT(b + further * n) : 0.0f;
     }
 }
 

@@ -88,7 +88,8 @@ class BlockedProduct:
     def __init__(self, device: Device, shape: Shape, *, bfloat16: bool = False) -> None:
         sides = min(int(shape["m"]), int(shape["n"]))
         fits = next(local_tiles(device.info), None) is not None
-        tiles = device.info.kind != "cpu" and sides >= SIDE and fits
+        # Lines of a step are told apart by 32-bit distances.
+        tiles = device.info.kind != "cpu" and sides >= SIDE and fits and max(int(shape["k"]), int(shape["n"])) < 2**24
         self._way = (TileProduct if tiles else GroupProduct)(device, shape, bfloat16)
 
     def run(self, a: Any, b: Any, bias: Any | None, c: Any, shape: Shape) -> None:
