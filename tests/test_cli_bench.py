@@ -108,6 +108,7 @@ def test_a_cache_folder_that_cannot_be_written(tmp_path):
         (["nothing"], "'nothing' is neither a file nor shipped"),
         (["fer_2conv", "--batch", "0"], "--batch"),
         (["fer_2conv", "--threads", "1025"], "--threads"),
+        (["fer_2conv", "--device", "opencl", "--threads", "2"], "--device opencl has no option --threads"),
         (["fer_2conv", "--repeats", "0"], "--repeats"),
         (["fer_2conv", "--precision", "int3"], "precision"),
         (["fer_2conv", "--plot", "x.jpeg"], "must end in .png"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,9 +71,7 @@ def bench(
             "--profile": profile,
             "--plot": plot,
         }
-        given = [option for option, value in only_networks.items() if value is not None]
-        if given:
-            raise typer.BadParameter(f"machine has no option {', '.join(given)}")
+        _refuse("machine has no option", only_networks)
         measured = _measure_machine(quiet=quiet, isa=isa, threads=threads)
         if not quiet and json_path != Path("-"):
             _print_machine(measured)
@@ -82,6 +80,8 @@ def bench(
         return
     if isa is not None:
         raise typer.BadParameter("--isa is for machine; FERKERN_ISA forces one for a network")
+    if device not in (None, "cpu", "auto"):
+        _refuse(f"--device {device} has no option", {"--threads": threads, "--profile": profile})
     if plot is not None:
         if device not in (None, "cpu"):
             raise typer.BadParameter("--plot draws the processor's roofline, not a device's")
@@ -95,6 +95,12 @@ def bench(
         write_json(trace, {"traceEvents": done.ledger.to_chrome_trace()}, "--trace")
     if plot is not None:
         _draw(plot, done)
+
+
+def _refuse(why: str, options: Mapping[str, object]) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise typer.BadParameter(f"{why} {', '.join(given)}")
 
 
 def _measure_machine(*, quiet: bool, isa: str | None = None, threads: int | None = None) -> MachineProfile:
