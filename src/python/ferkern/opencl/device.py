@@ -5,53 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ferkern.opencl.device_info import KINDS, DeviceInfo, info_of, kind_of
 from ferkern.opencl.errors import DeviceError
 from ferkern.opencl.nodes import CLOSED_REMEDY, closed
 from ferkern.opencl.timeline import Timeline, clock_offset
 from ferkern.opencl.vendors import broken_icds, choice, registered, vendors_registered
 
-__all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded", "trouble"]
+__all__ = ["Device", "DeviceInfo", "Stream", "devices", "find", "guarded", "recording_all", "trouble"]
 
 INSTALL_CPU = "pip install 'ferkern[opencl-cpu]' brings a CPU device"
 REMEDY_DRIVER = f"install the driver of your GPU or accelerator, or {INSTALL_CPU}"
-_KINDS = ("gpu", "accelerator", "cpu", "custom")
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
-    """A device as its driver describes it."""
-
-    index: int
-    """The number in ``"opencl:0"``: GPUs first, then accelerators, then CPUs."""
-    name: str
-    kind: str
-    """``"gpu"``, ``"accelerator"``, ``"cpu"`` or ``"custom"``."""
-    platform: str
-    vendor: str
-    version: str
-    driver: str
-    compute_units: int
-    memory_bytes: int
-    allocation_bytes: int
-    """The largest single buffer."""
-    local_bytes: int
-    work_group_size: int
-    vector_width: int
-    """Floats in a native vector (1 on most GPUs)."""
-    fp16: bool
-    fp64: bool
-    clock_mhz: int = 0
-    """The highest clock rate; 0 where the driver does not tell."""
-
-    def __str__(self) -> str:
-        return f"opencl:{self.index} {self.name} ({self.platform})"
 
 
 @dataclass(eq=False, slots=True)
@@ -69,11 +39,18 @@ class Stream:
         self.pool = tools.MemoryPool(tools.ImmediateAllocator(self.queue))
 
 
+class _OfThread(threading.local):
+    """What a thread has of a device for itself."""
+
+    stream: Stream | None = None
+    timed: Stream | None = None
+
+
 class Device:
     """A device in use: one context; any thread may use it.
 
     Commands of a thread go through `stream`: one in-order queue that all threads share, unless the thread is inside
-    `using` or `recording`.
+    `using`, `recording` or `recording_all`.
     """
 
     def __init__(self, info: DeviceInfo, cl: Any, handle: Any, context: Any, queue: Any) -> None:
@@ -87,13 +64,15 @@ class Device:
         self.lock = threading.RLock()
         """Held while a kernel's arguments are set and it is put into the queue."""
         self._shared = Stream(queue)
-        self._own = threading.local()
+        self._own = _OfThread()
         self._offset: float | None = None
 
     @property
     def stream(self) -> Stream:
         """Where the calling thread's commands go."""
-        return getattr(self._own, "stream", self._shared)
+        if self._own.stream is not None:
+            return self._own.stream
+        return self._shared if _all.begin is None else _all.begin(self)
 
     def new_stream(self, timeline: Timeline | None = None) -> Stream:
         """A queue of its own; with `timeline`, one whose commands are timed."""
@@ -104,7 +83,7 @@ class Device:
     @contextmanager
     def using(self, stream: Stream) -> Iterator[None]:
         """Commands of the calling thread go through `stream` meanwhile."""
-        before = self.stream
+        before = self._own.stream
         self._own.stream = stream
         try:
             yield
@@ -115,13 +94,21 @@ class Device:
     def recording(self) -> Iterator[Timeline]:
         """Commands of the calling thread are recorded meanwhile; at the end they have all ended."""
         self.finish()
-        stream = self.new_stream(self.new_timeline())
-        assert stream.timeline is not None
-        with self.using(stream):
-            try:
-                yield stream.timeline
-            finally:
-                self.finish()
+        timeline = self.new_timeline()
+        if self._own.timed is None:  # kept, with its memory: a second recording shows a second call
+            self._own.timed = self.new_stream(timeline)
+        stream, before = self._own.timed, self._own.timed.timeline
+        stream.timeline = timeline
+        try:
+            with self.using(stream):
+                try:
+                    yield timeline
+                finally:
+                    self.finish()
+        finally:
+            stream.timeline = before
+            if before is not None:
+                before.take(timeline)
 
     def new_timeline(self) -> Timeline:
         """An empty record in this device's time."""
@@ -136,6 +123,37 @@ class Device:
         """Waits until all commands of the calling thread's stream have ended."""
         with guarded(self, "finish its commands"):
             self.stream.queue.finish()
+
+
+class _All(threading.local):
+    begin: Callable[[Device], Stream] | None = None
+    """Called when a device is first used inside `recording_all`."""
+
+
+_all = _All()
+
+
+@contextmanager
+def recording_all() -> Iterator[list[tuple[Device, Timeline]]]:
+    """What the calling thread does on any device is recorded meanwhile; a device comes in when it is first used."""
+    if _all.begin is not None:
+        raise RuntimeError("this thread's commands are being recorded already")
+    records: list[tuple[Device, Timeline]] = []
+    with ExitStack() as opened:
+
+        def begin(device: Device) -> Stream:
+            _all.begin = None  # what `recording` itself asks of the device goes where it went before
+            try:
+                records.append((device, opened.enter_context(device.recording())))
+            finally:
+                _all.begin = begin
+            return device.stream
+
+        _all.begin = begin
+        try:
+            yield records
+        finally:
+            _all.begin = None
 
 
 @contextmanager
@@ -324,37 +342,10 @@ def _enumerate() -> None:
             handles = []
         if not handles:
             _state.silent_platforms.append(platform.name.strip())
-        found += [(platform, _kind(cl, handle), handle) for handle in handles]
-    found.sort(key=lambda item: (_KINDS.index(item[1]), item[0].name))
-    _state.infos = [_describe(index, *item) for index, item in enumerate(found)]
+        found += [(platform, kind_of(cl, handle), handle) for handle in handles]
+    found.sort(key=lambda item: (KINDS.index(item[1]), item[0].name))
+    _state.infos = [info_of(index, *item) for index, item in enumerate(found)]
     _state.handles = [handle for _, _, handle in found]
-
-
-def _kind(cl: Any, handle: Any) -> str:
-    kinds = {"gpu": cl.device_type.GPU, "accelerator": cl.device_type.ACCELERATOR, "cpu": cl.device_type.CPU}
-    return next((name for name, bit in kinds.items() if handle.type & bit), "custom")
-
-
-def _describe(index: int, platform: Any, kind: str, handle: Any) -> DeviceInfo:
-    extensions = handle.extensions.split()
-    return DeviceInfo(
-        index=index,
-        name=handle.name.strip(),
-        kind=kind,
-        platform=platform.name.strip(),
-        vendor=handle.vendor.strip(),
-        version=handle.version.strip(),
-        driver=handle.driver_version.strip(),
-        compute_units=handle.max_compute_units,
-        memory_bytes=handle.global_mem_size,
-        allocation_bytes=handle.max_mem_alloc_size,
-        local_bytes=handle.local_mem_size,
-        work_group_size=handle.max_work_group_size,
-        vector_width=handle.native_vector_width_float,
-        fp16="cl_khr_fp16" in extensions,
-        fp64="cl_khr_fp64" in extensions,
-        clock_mhz=handle.max_clock_frequency,
-    )
 
 
 def _open(info: DeviceInfo) -> Device:

@@ -79,6 +79,11 @@ class Timeline:
             if c.event.command_execution_status != _COMPLETE or 1e-9 * c.event.profile.end + self._offset > before
         ]
 
+    def take(self, other: Timeline) -> None:
+        """Takes over what another record of the same device holds."""
+        self._host += other._host
+        self._commands += other._commands
+
     def command(self, kind: Kind, name: str, event: Any, size: int = 0, queued: float | None = None) -> None:
         """Notes a command that has been queued: now, or at the time `queued` where the call waited for its end."""
         self._commands.append(_Command(kind, self.layer, name, event, queued or perf_counter(), size))
