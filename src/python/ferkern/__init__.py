@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ferkern.errors import ModelError, StageError
     from ferkern.face.pipeline import Face, FaceBatch, Recognizer, recognize
     from ferkern.models import load
+    from ferkern.profiling import profile
 
 __all__ = [
     "Face",
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "config",
     "load",
+    "profile",
     "recognize",
 ]
 
@@ -35,6 +37,7 @@ _HOME = {
     "StageError": "ferkern.errors",
     "Recognizer": "ferkern.face.pipeline",
     "load": "ferkern.models",
+    "profile": "ferkern.profiling",
     "recognize": "ferkern.face.pipeline",
 }
 _MODULES = frozenset(

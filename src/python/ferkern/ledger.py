@@ -290,15 +290,16 @@ LEFT = 2
 def row_cells(row: LedgerRow, wall_seconds: float) -> tuple[str, ...]:
     """A row of the table as texts."""
     other = row.work != row.flops
+    moved = row.bytes_read + row.bytes_written
     return (
         row.layer,
         row.kernel,
         f"{row.seconds * 1e6:.1f}",
         _percent(row.seconds / wall_seconds if wall_seconds > 0 else None),
-        f"{row.flops / row.seconds / 1e9:.1f}" if row.seconds > 0 else "",
-        f"{row.flops / 1e6:.2f}",
+        f"{row.flops / row.seconds / 1e9:.1f}" if row.seconds > 0 and row.flops > 0 else "",
+        f"{row.flops / 1e6:.2f}" if row.flops > 0 else "",
         _percent(row.work / row.flops) if other else "",
-        f"{(row.bytes_read + row.bytes_written) / 1e6:.2f}",
+        f"{moved / 1e6:.2f}" if moved > 0 else "",
         _percent(row.share),
         _percent(row.work_share) if other else "",
         "" if row.bound is None else row.bound.by,
