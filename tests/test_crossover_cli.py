@@ -15,7 +15,7 @@ from ferkern.bench.crossover_crossing import Crossing
 from ferkern.bench.crossover_features import network_features
 from ferkern.bench.crossover_map import Crossover, Ladder, Rung, save_map
 from ferkern.bench.decide import choose
-from ferkern.cli.crossover import words
+from ferkern.cli.crossover import crossover, words
 from ferkern.cli.why import explain
 from ferkern.models import build
 from ferkern.opencl import find
@@ -45,6 +45,20 @@ def test_crossover(cl_device, tmp_path, own_cache):
     assert {"call", "resident", "first"} == set(values["ladders"][0]["crossings"])
     assert all(len(r["cpu"]) >= 3 for ladder in values["ladders"] for r in ladder["rungs"])
     assert not (own_cache / "crossover.json").exists()  # a rough look decides nothing
+
+
+def test_what_was_measured_before_the_end_is_written(tmp_path, monkeypatch):
+    def measure(name, *_, **__):
+        if name == "dense":
+            raise KeyboardInterrupt
+        return made_up(name)
+
+    monkeypatch.setattr("ferkern.cli.crossover._measure", measure)
+    path = tmp_path / "out.json"
+    with pytest.raises(KeyboardInterrupt):
+        crossover(["conv2d", "dense"], json_path=path, quiet=True)
+    (values,) = json.loads(path.read_text())["crossover"]
+    assert values["op"] == "conv2d"
 
 
 def test_what_cannot_be_measured_fails_and_replaces_nothing(cl_device, tmp_path, own_cache):

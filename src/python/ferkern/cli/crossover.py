@@ -51,17 +51,18 @@ def crossover(
     check_folders(json=json_path)
     for name in what or ():  # all, before minutes are spent on the first
         _check(name)
-    done = []
-    for name in what or list(CASES):
-        if not what and not CASES[name].on_device():
-            messages().print(f"{name} has no form for devices and is left out")
-            continue
-        measured = _measure(name, device, threads, quick=quick, first=first, quiet=quiet)
-        done.append(measured)
-        if not quiet and json_path != Path("-"):
-            _print(measured, times=times)
-    if json_path is not None:
-        write_json(json_path, {"crossover": [one.to_dict() for one in done]})
+    done: list[Crossover] = []
+    try:
+        for name in what or list(CASES):
+            if not what and not CASES[name].on_device():
+                messages().print(f"{name} has no form for devices and is left out")
+                continue
+            done.append(_measure(name, device, threads, quick=quick, first=first, quiet=quiet))
+            if not quiet and json_path != Path("-"):
+                _print(done[-1], times=times)
+    finally:  # also what was measured before a later op failed or the user stopped it
+        if json_path is not None and done:
+            write_json(json_path, {"crossover": [one.to_dict() for one in done]})
     failed = [(one, ladder) for one in done for ladder in one.ladders if not ladder.rungs]
     for one, ladder in failed:
         warn(f"{one.op}, {ladder.family}: {ladder.ended}")
