@@ -143,7 +143,7 @@ py::tuple device_plan(const GraphBuilder& builder, const std::string& output, in
             const net::ChosenKernel chosen(step.kernel);
             const auto [name, function] = op->second.kernel(step.shape.data(), target);
             made["shape"] = record_of(op->second, step);
-            made["kernel"] = step.op + ":" + name + ":" + target;
+            made["kernel"] = std::string(step.op).append(":").append(name).append(":").append(target);
             made["function"] = function;
             made["by_name"] = !step.kernel.empty();
             made["weights"] = weights_of(step);
