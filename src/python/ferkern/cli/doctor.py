@@ -201,7 +201,8 @@ def _look_at_opencl() -> Looked:
     usable = report.usable
     for device in report.devices:
         memory = f"{device.memory_bytes / 2**30:.1f} GiB"
-        text = f"{device.name} ({device.platform}, {device.version}, {device.compute_units} units, {memory})"
+        kind = device.kind.upper() if device.kind in ("cpu", "gpu") else device.kind
+        text = f"{device.name}, {kind} ({device.platform}, {device.version}, {device.compute_units} units, {memory})"
         builds = device in usable
         yield f"opencl:{device.index}", State.GOOD if builds else State.NOTE, text + ("" if builds else "; see below")
     for problem in report.problems:

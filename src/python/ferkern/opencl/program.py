@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ferkern.opencl import binaries
-from ferkern.opencl.device import Device, DeviceInfo, trouble
+from ferkern.opencl.device import INSTALL_CPU, Device, DeviceInfo, trouble
 from ferkern.opencl.errors import DeviceError
 
 __all__ = ["Program", "build", "built", "read_source"]
@@ -209,10 +209,14 @@ def _compile(device: Device, file: str, text: str, options: tuple[str, ...]) -> 
         program._prg = cl._cl._Program(device.context, text)
         return program.build(list(options))
     except cl.Error as error:
+        # PoCL 3.0 says so on processors that are newer than its LLVM: of every kernel, whatever it is.
+        old = "unknown target CPU" in str(error)
         raise DeviceError(
             "build",
             f"{device.info} (driver {device.info.driver}) does not compile {file}: {error}",
-            "update its driver, or use another device",
+            f"its compiler is older than the processor: update the driver, or use another device ({INSTALL_CPU})"
+            if old
+            else "update its driver, or use another device",
         ) from error
 
 
