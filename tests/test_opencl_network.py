@@ -13,6 +13,7 @@ import oracle_network
 from ferkern import models
 from ferkern.config import config
 from ferkern.models import Network, Node, build
+from ferkern.models.builder import GraphBuilder
 from ferkern.opencl import DeviceError, find, memory
 from test_session import odd_network, trained_looking
 
@@ -208,6 +209,38 @@ def test_a_budget_is_kept(cl_device, rng):
     assert caught.value.cause == "limit"
     with pytest.raises(ValueError, match="budget is for devices"):
         network.plan(budget=1 << 20)
+
+
+@pytest.mark.usefixtures("overlapping")
+def test_five_times_the_budget_goes_through(cl_device, rng):
+    """Of a network whose weights are small: nearly all that is there are images."""
+    g = GraphBuilder("thin", (1, 48, 48))
+    g.softmax(g.dense(g.global_avg_pool(g.conv_bn("input", 8, 3, stride=2)), 7))
+    network, budget, device = g.finish(), 1 << 20, find(cl_device)
+    few = rng.standard_normal((40, 1, 48, 48)).astype(np.float32)
+    expected = network.plan(device=cl_device, batch=40).run(few)
+    x = np.tile(few, (-(-5 * budget // few.nbytes), 1, 1, 1))
+    assert x.nbytes >= 5 * budget
+    session = network.plan(device=cl_device, batch=len(x), budget=budget)
+    device.peak_bytes = 0
+    for y in (session.run(x), np.concatenate(list(session.stream(np.array_split(x, 7))))):
+        np.testing.assert_allclose(y, np.tile(expected, (len(x) // 40, 1)), rtol=0, atol=1e-6)
+    assert 0.5 * budget < device.peak_bytes <= budget
+    assert session._native.lane.pool.managed_bytes <= budget  # with what is kept to be used again
+
+
+def test_more_pieces_than_the_budget_holds(cl_device, monkeypatch):
+    monkeypatch.setattr("ferkern.opencl.network._overlaps", lambda info: True)
+    network, x = build("fer_2conv"), np.zeros((4, 1, 48, 48), np.float32)
+    session = network.plan(device=cl_device, batch=40, budget=6 << 20)
+    with pytest.raises(DeviceError, match=r"depth 9 takes [\d,]+ bytes, the budget is 6,291,456; use") as caught:
+        session.stream([x], depth=9)
+    assert caught.value.cause == "limit"
+    with pytest.raises(DeviceError, match="depth 9"):
+        next(session.profile_stream([x], depth=9))
+    for allowed, depth in ((session, 2), (network.plan(device=cl_device), 9)):
+        (y,) = allowed.stream([x], depth=depth)
+        assert y.shape == (4, 7)
 
 
 def test_ten_threads_use_one_device(cl_device, rng):

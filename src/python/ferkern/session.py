@@ -213,7 +213,7 @@ class Session:
             Arrays as for `run`, of any number of images: larger ones than the planned batch are sliced.
         depth
             Pieces that are on their way at the same time on a device: 2 hide the copies behind the kernels, 3 also an
-            uneven supply. Each takes memory for one more input and output.
+            uneven supply. Each takes memory for one more input and output; a budget has room for 2.
 
         Yields
         ------
@@ -222,7 +222,8 @@ class Session:
         Raises
         ------
         TypeError, ValueError, DeviceError
-            As `run`; results before the array at fault have been yielded.
+            As `run`; results before the array at fault have been yielded. DeviceError at once (cause ``"limit"``) where
+            `depth` pieces do not fit into the budget.
         """
         _check_depth(depth)
         if isinstance(self._native, _core.Session):

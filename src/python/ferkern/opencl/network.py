@@ -28,6 +28,9 @@ __all__ = ["DeviceNetwork", "Layer"]
 
 Float32 = npt.NDArray[np.float32]
 
+_PIECES = 2
+"""Whose input and output the budget has room for."""
+
 
 @dataclass(slots=True)
 class Layer:
@@ -94,6 +97,7 @@ class DeviceNetwork:
         """Held while the layers of one piece are queued."""
         self._last: tuple[Stream, Any] | None = None
         """The queue that the last piece went through, and the event of its end."""
+        self._budget = budget
         self.batch = self._plan_within(batch, budget)
         if self.batch < batch and budget is not None:
             # Halving has left up to half of the budget: what is needed grows at most in proportion to the batch.
@@ -126,9 +130,9 @@ class DeviceNetwork:
         self.end_bytes = value_bytes[self.input], value_bytes[self.output]
         sizes = {
             "values": self._takes(self._slot_bytes),
-            # Twice: a stream has the input and the output of two pieces there.
-            "input": 2 * self._takes(self.end_bytes[:1]),
-            "output": 2 * self._takes(self.end_bytes[1:]),
+            # A stream has the input and the output of two pieces there.
+            "input": _PIECES * self._takes(self.end_bytes[:1]),
+            "output": _PIECES * self._takes(self.end_bytes[1:]),
         }
         for layer, roles in zip(self.layers, self._weights, strict=True):
             sizes[f"weights of {layer.name}"] = self._takes([w.nbytes for w in roles.values()])
@@ -217,6 +221,7 @@ class DeviceNetwork:
         if not _overlaps(self.device.info):
             yield from (self.profile(x) for x in batches)
             return
+        self._check_room(depth)
         timeline = self.device.new_timeline()
         results = stream(self, batches, depth, timeline)
         while True:
@@ -251,7 +256,17 @@ class DeviceNetwork:
         """As `ferkern.session.Session.stream`."""
         if not _overlaps(self.device.info):
             return (self.run(x, None) for x in batches)
+        self._check_room(depth)
         return stream(self, batches, depth)
+
+    def _check_room(self, depth: int) -> None:
+        needed = self.bytes + (depth - _PIECES) * self._takes(self.end_bytes)
+        if self._budget is not None and needed > self._budget:
+            raise DeviceError(
+                "limit",
+                f"a stream with depth {depth} takes {needed:,} bytes, the budget is {self._budget:,}",
+                f"use depth {_PIECES}, or plan with a larger budget",
+            )
 
     def queue(self, images: int, x: Any, y: Any) -> Any:
         """Queues all layers from the buffer `x` to the buffer `y`; the event of their end. The caller holds `busy`."""
