@@ -6,9 +6,12 @@ import json
 import os
 
 import pytest
+from typer.testing import CliRunner
 
+import ferkern.cli.estimate as command
 from command import ferkern
 from ferkern.bench.estimate_calibrate import calibrate
+from ferkern.cli.app import app
 from test_estimate import profile, scaled, small
 from test_machine import own_cache
 
@@ -62,13 +65,25 @@ def test_a_network_from_the_command_line(own_cache, tmp_path):
     assert values["low"] < values["seconds"] < values["high"]
 
 
+def test_a_machine_that_was_not_measured_is_measured_first(own_cache, tmp_path, monkeypatch):
+    profile().save()
+    calibrate(profile(), networks=[small(), small("other", 24, 32)], seconds=0.0)
+    (own_cache / "machine.json").rename(tmp_path / "other.json")
+    asked = []
+    monkeypatch.setattr(command, "measure_machine", lambda **how: asked.append(how) or profile())
+    done = CliRunner().invoke(app, ["estimate", "fer_2conv", "--machine", str(tmp_path / "other.json"), "--no-run"])
+    assert done.exit_code == 0, done.output
+    assert asked == [{"quiet": False, "unasked": True}]
+    assert "a call takes about" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "nothing to estimate"),
         (["fer_2conv"], "NET and --machine belong together"),
         (["--machine", "x.json"], "NET and --machine belong together"),
-        (["fer_2conv", "--machine", "nowhere.json"], "no machine profile"),
+        (["fer_2conv", "--machine", "nowhere.json"], "--machine nowhere.json: there is no such file"),
         (["--fps", "60"], "--fps and --other-score need --score and --at"),
         (["--fps", "0", "--score", "1", "--at", "1"], "--fps must be above 0, is 0"),
         (["--fps", "3", "--score", "nan", "--at", "1"], "--score must be above 0, is nan"),

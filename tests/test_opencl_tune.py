@@ -236,5 +236,8 @@ def test_command(cl_device, monkeypatch, folder):
     done = CliRunner().invoke(app, ["tune", "fer_2conv", "--device", cl_device])
     assert done.exit_code == 0, done.output
     assert "fer_2conv.conv2d_2" in done.stdout
+    done = CliRunner().invoke(app, ["tune", "smile"])
+    assert done.exit_code == 2
+    assert "no convolution" in done.output
     for wrong in (["tune", "nonsense"], ["tune", "fer_2conv", "--device", "opencl:99"], ["tune", "--json", "no/x"]):
         assert CliRunner().invoke(app, wrong).exit_code == 2

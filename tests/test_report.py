@@ -172,6 +172,8 @@ def test_no_files_and_missing_ones(tmp_path):
         bench.report([])
     with pytest.raises(ValueError, match=r"none\.json: No such file"):
         bench.report([tmp_path / "none.json"])
+    with pytest.raises(ValueError, match=r"a folder; name its files, .*/\*\.json"):
+        bench.report([tmp_path])
 
 
 def test_findings_are_computed(files):

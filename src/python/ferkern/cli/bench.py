@@ -16,7 +16,7 @@ from ferkern.cli.tables import show
 if TYPE_CHECKING:
     from ferkern.bench import MachineProfile, Measured, NetworkBench
 
-__all__ = ["bench"]
+__all__ = ["bench", "measure_machine"]
 
 _MACHINE = "machine"
 _REPEATS = 50
@@ -72,7 +72,7 @@ def bench(
             "--plot": plot,
         }
         _refuse("machine has no option", only_networks)
-        measured = _measure_machine(quiet=quiet, isa=isa, threads=threads)
+        measured = measure_machine(quiet=quiet, isa=isa, threads=threads)
         if not quiet and json_path != Path("-"):
             _print_machine(measured)
         if json_path is not None:
@@ -103,9 +103,14 @@ def _refuse(why: str, options: Mapping[str, object]) -> None:
         raise typer.BadParameter(f"{why} {', '.join(given)}")
 
 
-def _measure_machine(*, quiet: bool, isa: str | None = None, threads: int | None = None) -> MachineProfile:
-    """Measure and save, unless as a lesser machine."""
+def measure_machine(
+    *, quiet: bool, isa: str | None = None, threads: int | None = None, unasked: bool = False
+) -> MachineProfile:
+    """Measure and save, unless as a lesser machine; `unasked`: because what was asked for needs it."""
     from ferkern.bench.measure import Measurement, machine
+
+    if unasked and not quiet:
+        messages().print("this machine was not measured yet: that is done first, once")
 
     def shown(planned: Iterable[Measurement]) -> Iterator[Measurement]:
         every = list(planned)
@@ -151,9 +156,7 @@ def _bench_network(
         except FileNotFoundError:
             if profile is not None:
                 raise typer.BadParameter(f"--profile {profile}: there is no such file") from None
-            if not quiet:
-                messages().print("this machine was not measured yet: that is done first, once")
-            machine = _measure_machine(quiet=quiet)
+            machine = measure_machine(quiet=quiet, unasked=True)
         return network(
             net,
             device=device,

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ferkern.cli.bench import measure_machine
 from ferkern.cli.output import check_folders, messages, results, track, write_json
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def estimate(
             cost = _cost(seconds if found is None else found.seconds / batch, paid)
             values["price_of_a_million"] = {"device": cost.device, "energy": cost.energy, "total": cost.total}
             sentences.append(_price(cost))
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if not quiet and json_path != Path("-"):
         if found is not None:
@@ -154,8 +155,15 @@ def _estimate(name: str, file: Path, batch: int, threads: int | None, *, run: bo
     from ferkern.bench import load_profile, named
     from ferkern.bench.estimate_calibrate import calibrate, saved_efficiencies
 
+    if not file.exists():
+        raise typer.BadParameter(
+            f"--machine {file}: there is no such file; 'ferkern bench machine --json {file.name}' writes it there"
+        )
     net, there = named(name), load_profile(file)
-    here = load_profile()
+    try:
+        here = load_profile()
+    except FileNotFoundError:
+        here = measure_machine(quiet=quiet, unasked=True)
     if saved_efficiencies() is None:
 
         def shown(states: Iterable[State]) -> Iterator[State]:

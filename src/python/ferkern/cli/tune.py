@@ -78,6 +78,8 @@ def _layers(names: list[str], batch: int) -> list[Layer]:
             raise typer.BadParameter(str(error)) from error
         for layer in layers_of(network, batch):
             found.setdefault(layer.shape().tobytes(), layer)
+    if not found:
+        raise typer.BadParameter(f"{', '.join(names)}: there is no convolution in it, and these alone are tuned")
     return list(found.values())
 
 

@@ -75,7 +75,10 @@ def _asked(
     op = ALIASES.get(what, what)
     if op in FEATURES:
         if shape is None or batch or precision:
-            raise typer.BadParameter(f"{what} needs --shape, the shapes of its arrays, and no --batch or --precision")
+            raise typer.BadParameter(
+                f"{what} is a function: it needs --shape, the shapes of its arrays, as in "
+                f"'ferkern why conv2d --shape 1x64x56x56,64x64x3x3', and no --batch or --precision"
+            )
         return op, *_function(op, what, shape, options)
     if op == "pipeline":
         if shape is not None or options or precision:

@@ -101,6 +101,8 @@ def _source(file: Path, name: str) -> Source:
                 f"{file}: {file.stat().st_size:,} bytes, more than the {_MOST_BYTES:,} that a report reads"
             )
         values = json.loads(file.read_bytes(), parse_constant=lambda _: None)  # infinite or not a number: missing
+    except IsADirectoryError as error:
+        raise ValueError(f"{file}: a folder; name its files, {file}/*.json") from error
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
