@@ -59,9 +59,10 @@ void DevicePlanner::makes_floats(const Node& node, const Dims& dims) {
     write_floats(node.output, dims);
 }
 
-void DevicePlanner::write_floats(int value, const Dims& dims) {
+int DevicePlanner::write_floats(int value, const Dims& dims) {
     set_dims(value, dims);
     stands_as_floats_.insert(value);
+    return value;
 }
 
 void DevicePlanner::same_memory(const Node& node, const Dims& dims) {

@@ -31,15 +31,16 @@ class DevicePlanner : public Values {
     DeviceStep& add(const Node& node, const char* op, const void* shape, std::size_t size, const Cost& cost);
 
     // Values as bytes are values of their own, behind those of the graph. Features flattened from an image are that image.
-    // `alone`: for a layer that the processor lets read planar bytes, which count as read by nobody else there.
-    int read_bytes(int value, bool alone = false);
+    int read_bytes(int value);
+    // For a layer that the processor lets read planar bytes; no other layer finds the value as bytes for that, there and here.
+    int read_planar_bytes(int value);
     int write_bytes(int value, const Dims& dims) { return write_bytes(value, dims, dims); }
     int write_bytes(int value, const Dims& dims, const Dims& image);
     int unnamed_bytes(const Dims& image);
     void alias_bytes(int value, const Dims& dims, int from);
     bool stands_as_bytes(int value) const { return stands_as_bytes_.contains(value); }
     const Dims& image_of(int value) const;
-    void write_floats(int value, const Dims& dims);
+    int write_floats(int value, const Dims& dims);
 
   private:
     template <class Shape>

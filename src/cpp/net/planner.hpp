@@ -81,7 +81,8 @@ class Planner : public Values {
 
     // The same for values as bytes. Features are an image of one pixel; features flattened from an image are that image.
     enum class Bytes : int { blocked = -16, planar = -1 }; // [n, ceil(c / 16), h, w, 16]; [n, c, h, w]
-    int read_bytes(int value, Bytes layout = Bytes::blocked);
+    int read_bytes(int value) { return read_bytes(value, Bytes::blocked); }
+    int read_planar_bytes(int value) { return read_bytes(value, Bytes::planar); }
     int write_bytes(int value, const Dims& dims) { return write_bytes(value, dims, as_image(dims)); }
     int write_bytes(int value, const Dims& dims, const Dims& image);
     int unnamed_bytes(const Dims& image); // a buffer that is no value of the graph
@@ -89,6 +90,7 @@ class Planner : public Values {
     bool stands_as_bytes(int value) const { return buffer_of_.contains({value, int(Bytes::blocked)}); }
     bool stands_as_floats(int value) const { return widest_block(value) > 0; }
     const Dims& image_of(int value) const;
+    int write_floats(int value, const Dims& dims) { return write(value, 1, dims); }
 
     // The only node that reads a value, null where there are several or it is the output.
     const Node* sole_reader(int value) const;
@@ -125,6 +127,7 @@ class Planner : public Values {
     void hold_all_images(int buffer);
     Portions portions() const;
     int widest_block(int value) const; // of floats, 0: there are none
+    int read_bytes(int value, Bytes layout);
     int dequantized(int value, int block);
     int find_bytes(std::int64_t bytes);
 

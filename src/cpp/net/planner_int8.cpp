@@ -1,6 +1,6 @@
 // Values as bytes, and the steps between them and float32.
 
-#include "net/planner.hpp"
+#include "net/quantized.hpp"
 #include "ops/quantize/quantize.hpp"
 
 namespace fk::net {
@@ -24,7 +24,7 @@ int Planner::find_bytes(std::int64_t bytes) {
     return static_cast<int>(buffers_.size()) - 1;
 }
 
-int Planner::unnamed_bytes(const Dims& image) { return find_bytes(round_up(image[0], byte_block) * pixels_of(image)); }
+int Planner::unnamed_bytes(const Dims& image) { return find_bytes(bytes_of(image)); }
 
 int Planner::write_bytes(int value, const Dims& shape, const Dims& image) {
     set_dims(value, shape);

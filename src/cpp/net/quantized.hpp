@@ -5,6 +5,9 @@
 
 namespace fk::net {
 
+// Bytes of an image [C, H, W], its channels in whole blocks.
+inline std::int64_t bytes_of(const Dims& image) { return round_up(image[0], byte_block) * image[1] * image[2]; }
+
 struct QuantizedWeights {
     std::vector<std::int8_t> values;
     std::vector<double> scale; // of each filter
