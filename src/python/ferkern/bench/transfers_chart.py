@@ -46,7 +46,7 @@ def draw_transfers(done: Transfers, path: Path) -> None:
         axes = figure.add_axes((0.055 + 0.49 * (place % 2), 0.53 - 0.475 * (place // 2), 0.44, 0.37))
         ways = [way for way in done.ways if way.direction in directions and not _only_map(done, way)]
         _draw_ways(axes, done, ways, prefix=len(directions) > 1)
-        _draw_limits(axes, done, ways)
+        _draw_limits(axes, done, ways, prefix=len(directions) > 1)
         _dress(axes, title)
     link = "" if done.limits.link is None else f"; {done.limits.link}"
     figure.text(0.055, 0.965, f"Transfers of {done.device}", fontsize=15, color=_INK, va="center")
@@ -75,7 +75,8 @@ def _draw_ways(axes: Any, done: Transfers, ways: list[Way], *, prefix: bool) -> 
         found = done.fits.get(way)
         if found is not None:
             rate = found.bytes_per_second or found.cached_bytes_per_second
-            name += f"  ({microseconds(found.latency_seconds.value)} µs, {rate_words(rate)} GB/s)"
+            where = "" if found.bytes_per_second or not rate else " in cache"
+            name += f"  ({microseconds(found.latency_seconds.value)} µs, {rate_words(rate)} GB/s{where})"
         axes.fill_between(sizes, low, high, color=color, alpha=0.13, linewidth=0)
         axes.plot(sizes, rates, color=color, linewidth=1.6, label=name)
         for r, gigabytes in zip(rows, rates, strict=True):
@@ -83,7 +84,7 @@ def _draw_ways(axes: Any, done: Transfers, ways: list[Way], *, prefix: bool) -> 
             axes.plot([r.size_bytes], [gigabytes], "o", markersize=4.5, markerfacecolor=face, markeredgecolor=color)
 
 
-def _draw_limits(axes: Any, done: Transfers, ways: list[Way]) -> None:
+def _draw_limits(axes: Any, done: Transfers, ways: list[Way], *, prefix: bool) -> None:
     """A line for each limit of the panel's ways; one that several share once."""
     lines: dict[float, str] = {}
     for way in ways:
@@ -94,15 +95,22 @@ def _draw_limits(axes: Any, done: Transfers, ways: list[Way]) -> None:
         for limit, name in ((memory, "host memory"), (link, "rated link")):
             # As good as equal ones share a line.
             if limit is not None and not any(abs(limit / line - 1) < 0.1 for line in lines):
-                lines[limit] = name
-    if not lines:
-        return
-    sizes = [r.size_bytes for way in ways for r in done.of(way)]
-    for rate, name in lines.items():
+                lines[limit] = f"{name}, {way.direction}" if prefix else name
+    for index, (rate, name) in enumerate(sorted(lines.items())):
         axes.axhline(rate / 1e9, color=_INK, linewidth=1.0, linestyle=(0, (5, 3)))
-        # Raised by points: a part of the rate is less than the letters' height where the axis spans decades.
-        words, above = f"{name} {rate / 1e9:,.1f} GB/s", {"xytext": (0, 3), "textcoords": "offset points"}
-        axes.annotate(words, (min(sizes), rate / 1e9), fontsize=8.5, color=_INK, va="bottom", **above)
+        # Raised by points: a part of the rate is less than the letters' height where the axis spans decades. Beside
+        # each other, since lines may lie so close that words above one another would touch.
+        axes.annotate(
+            f"{name} {rate / 1e9:,.1f} GB/s",
+            (0.02 + 0.33 * index, rate / 1e9),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=8,
+            color=_INK,
+            va="bottom",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+        )
 
 
 def _dress(axes: Any, title: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -135,7 +136,8 @@ def map_flag(readings: list[Reading], limits: Limits) -> str | None:
     """Whether mapping alone copies, from all sizes of one such way; None where the sizes do not tell.
 
     Twice the speed of the host's memory (or of the link) is out of reach of anything that moves the bytes; half of it
-    is slow enough for a copy. What lies between them may be either.
+    is slow enough for a copy. What lies between them may be either, as may be a difference that small sizes, where
+    calls are all latency, have among themselves.
     """
     largest = max(readings, key=lambda r: r.size_bytes)
     most = max(limits.memory_rate(largest) or 0.0, limits.link_rate(largest) or 0.0)
@@ -144,8 +146,8 @@ def map_flag(readings: list[Reading], limits: Limits) -> str | None:
     moving = largest.size_bytes / (2 * most)
     if largest.quartile_seconds[1] < moving:
         return "only a map"
-    at_least = min(r.median_seconds for r in readings)
-    return "the map copies" if largest.quartile_seconds[0] - at_least > 4 * moving else None
+    call = max((r.quartile_seconds[1] for r in readings if 256 * r.size_bytes <= largest.size_bytes), default=math.inf)
+    return "the map copies" if largest.quartile_seconds[0] - call > max(4 * moving, call) else None
 
 
 def _footprint(reading: Reading) -> int:
