@@ -62,6 +62,16 @@ def test_columns_are_left_out_and_named(
     assert capsys.readouterr().err.split() == named.split()
 
 
+def test_a_column_in_which_nothing_stands_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    made = table()
+    made.add_column("share")
+    show(console, made, spare=SPARE)
+    assert isinstance(console.file, io.StringIO)
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == shown(80)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("width", "others", "box"), [(60, False, False), (80, True, False), (100, True, False), (120, True, True)]
 )

@@ -45,6 +45,7 @@ def test_crossover(cl_device, tmp_path, own_cache):
     assert {"call", "resident", "first"} == set(values["ladders"][0]["crossings"])
     assert all(len(r["cpu"]) >= 3 for ladder in values["ladders"] for r in ladder["rungs"])
     assert not (own_cache / "crossover.json").exists()  # a rough look decides nothing
+    assert "not saved" in done.stderr
 
 
 def test_what_was_measured_before_the_end_is_written(tmp_path, monkeypatch):

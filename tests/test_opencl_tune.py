@@ -236,6 +236,11 @@ def test_command(cl_device, monkeypatch, folder):
     done = CliRunner().invoke(app, ["tune", "fer_2conv", "--device", cl_device])
     assert done.exit_code == 0, done.output
     assert "fer_2conv.conv2d_2" in done.stdout
+    assert f"saved in {folder / tuned.FILE}" in done.stderr
+    monkeypatch.setenv("FERKERN_CACHE_DIR", str(folder / tuned.FILE))  # no folder
+    done = CliRunner().invoke(app, ["tune", "fer_2conv", "--device", cl_device])
+    assert done.exit_code == 0, done.output
+    assert "saved in" not in done.stderr
     done = CliRunner().invoke(app, ["tune", "smile"])
     assert done.exit_code == 2
     assert "no convolution" in done.output

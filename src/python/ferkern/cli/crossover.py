@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import check_folders, messages, results, track, warn, write_json
+from ferkern.cli.output import check_folders, messages, results, say_kept, track, warn, write_json
 
 if TYPE_CHECKING:
     from ferkern.bench.crossover import Step
@@ -46,9 +47,12 @@ def crossover(
     device="auto" decides by what is saved (in the user's cache folder, or that named by FERKERN_CACHE_DIR), ferkern why
     explains it. Nothing else should run meanwhile. Exit code 1: of some calls no size could be measured.
     """
+    from ferkern import cache
     from ferkern.bench.crossover_cases import CASES
+    from ferkern.bench.crossover_map import FILE
 
     check_folders(json=json_path)
+    began = time.time()
     for name in what or ():  # all, before minutes are spent on the first
         _check(name)
     done: list[Crossover] = []
@@ -63,6 +67,10 @@ def crossover(
     finally:  # also what was measured before a later op failed or the user stopped it
         if json_path is not None and done:
             write_json(json_path, {"crossover": [one.to_dict() for one in done]})
+    if not quiet and quick:
+        messages().print('a rough look: not saved, device="auto" does not go by it', markup=False)
+    elif not quiet:
+        say_kept(cache.folder() / FILE, began)
     failed = [(one, ladder) for one in done for ladder in one.ladders if not ladder.rungs]
     for one, ladder in failed:
         warn(f"{one.op}, {ladder.family}: {ladder.ended}")
@@ -103,7 +111,7 @@ def _print(measured: Crossover, *, times: bool) -> None:
         f"({escape(it.platform)}, driver {escape(it.driver)})"
     )
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("calls", "size", "measured", "the device wins with copies", "without copies", "first call"):
+    for name in ("calls", "size", "sizes measured", "the device wins with copies", "without copies", "first call"):
         table.add_column(name)
     for ladder in measured.ladders:
         sizes = [r.size for r in ladder.rungs]
@@ -123,7 +131,8 @@ def _print(measured: Crossover, *, times: bool) -> None:
 
 def _print_times(ladder: Ladder) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), title=escape(ladder.family))
-    for name in (ladder.axis, "Mop", "MB", "CPU ms", "device ms", "without copies", "first: CPU", "device"):
+    firsts = ("first call: CPU ms", "device ms") if any(r.first for r in ladder.rungs) else ()
+    for name in (ladder.axis, "Mop", "MB", "CPU ms", "device ms", "without copies", *firsts):
         table.add_column(name, justify="right")
     for r in ladder.rungs:
         measured = [median(r.cpu), median(r.device), *([median(r.resident)] if r.resident else [math.nan]), *r.first]

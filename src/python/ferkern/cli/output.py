@@ -25,6 +25,7 @@ __all__ = [
     "messages",
     "pip_install",
     "results",
+    "say_kept",
     "track",
     "warn",
     "write_json",
@@ -68,6 +69,12 @@ def describe(error: BaseException, path: object) -> str:
 def pip_install(extra: str) -> str:
     """The line that brings an extra."""
     return f'pip install "ferkern[{extra}]"'
+
+
+def say_kept(file: Path, since: float) -> None:
+    """Says where results are kept, if the file was written since then; a folder that cannot be written was logged."""
+    if file.exists() and file.stat().st_mtime >= since - 1:  # file systems may keep whole seconds
+        messages().print(f"saved in {file}", markup=False)
 
 
 def check_folders(**targets: Path | None) -> None:

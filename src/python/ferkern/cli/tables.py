@@ -18,7 +18,8 @@ _FOLDED = 24  # columns that a cell whose words may be broken over lines gets at
 def show(console: Console, table: Table, spare: Sequence[str]) -> None:
     """Print a table; where the terminal is too narrow, whole columns are left out and named on stderr.
 
-    Cutting every cell, as rich does, leaves digits of numbers, which mislead, and of some columns nothing.
+    Cutting every cell, as rich does, leaves digits of numbers, which mislead, and of some columns nothing. Columns in
+    which nothing stands are left out anyway.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def show(console: Console, table: Table, spare: Sequence[str]) -> None:
     spare
         How the headers of columns begin that may be left out, the first one first.
     """
-    kept, left_out = list(table.columns), []
+    kept, left_out = [column for column in table.columns if not table.rows or any(column.cells)], []
     for beginning in spare:
         if _width(kept, table) <= console.width:
             break

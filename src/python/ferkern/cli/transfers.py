@@ -103,6 +103,11 @@ def _print(done: Transfers) -> None:
         )
     console.print(f"memory of the host: read {read}, copy {copied} (bytes read and bytes written)\n")
     show(console, _fits(done), spare=("moved by", "line misses", "GB/s at", "flags"))
+    console.print(
+        "latency and GB/s: the line time = latency + bytes / GB/s through all sizes, in brackets 95 %; "
+        "line misses: how far the worst size is off it",
+        soft_wrap=True,
+    )
     console.print()
     aligned = _alignments(done)
     if aligned.row_count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ferkern.cli.output import check_folders, messages, results, track, write_json
+from ferkern.cli.output import check_folders, results, say_kept, track, write_json
 from ferkern.cli.tables import show
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def tune(
     from ferkern.bench.measure import identity
     from ferkern.opencl import DeviceError, find
     from ferkern.opencl import tune as tuning
+    from ferkern.opencl.tuned import FILE
 
     check_folders(json=json_path)
-    layers = _layers(networks or list(tuning.BUILT_IN), batch)
+    layers, began = _layers(networks or list(tuning.BUILT_IN), batch), time.time()
 
     def shown(every: list[Layer]) -> Iterable[Layer]:
         return track(every, "tuning", total=len(every), quiet=quiet, unit="layers")
@@ -59,7 +61,7 @@ def tune(
     if not quiet:
         if json_path != Path("-"):
             _print(found)
-        messages().print(f"kept in {cache.folder()}", markup=False)
+        say_kept(cache.folder() / FILE, began)
     if json_path is not None:
         info = asdict(find(device, only=True).info)
         head = {"kind": "tune", "machine": identity(), "device": info, "batch": batch}
