@@ -190,6 +190,24 @@ def test_an_error_in_the_supply_comes_after_the_results_before_it(cl_device, rng
         session.stream([good], depth=0)
 
 
+def test_overlapping_streams_go_through_pinned_memory(cl_device, monkeypatch):
+    monkeypatch.setattr("ferkern.opencl.network._overlaps", lambda info: True)
+    session = build("fer_2conv").plan(device=cl_device, batch=2)
+    device, x = find(cl_device), np.zeros((2, 1, 48, 48), np.float32)
+    copied = []
+    copy = device.cl.enqueue_copy
+    monkeypatch.setattr(device.cl, "enqueue_copy", lambda *ends, **how: copied.append(ends) or copy(*ends, **how))
+    spans = [span for _, ledger in session.profile_stream([x, x]) for span in ledger.spans]
+    monkeypatch.undo()
+    on_host = [end for ends in copied for end in ends if isinstance(end, np.ndarray)]
+    assert len(on_host) == 4
+    for array in on_host:
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        assert isinstance(array.base, device.cl.MemoryMap)
+    assert {"copy to pinned memory", "copy from pinned memory"} <= {s.name for s in spans if s.kind == "host"}
+
+
 @pytest.mark.usefixtures("overlapping")
 def test_a_budget_is_kept(cl_device, rng):
     network = build("fer_2conv")

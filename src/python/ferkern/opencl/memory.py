@@ -5,12 +5,13 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ferkern.opencl.device import Device, guarded
 from ferkern.opencl.errors import DeviceError
 
-__all__ = ["allocated", "check_sizes", "copy", "download", "empty", "upload"]
+__all__ = ["Pinned", "allocated", "check_sizes", "copy", "download", "empty", "upload"]
 
 Array = npt.NDArray[Any]
 
@@ -101,3 +102,29 @@ def copy(device: Device, buffer: Any, to: Any, size: int) -> None:
         event = device.cl.enqueue_copy(stream.queue, to, buffer, byte_count=size)
         if stream.timeline is not None:
             stream.timeline.command("kernel", "copy", event, size)
+
+
+class Pinned:
+    """Memory of the host that the driver allocated, mapped for good.
+
+    Copies between it and a GPU go on by themselves. Those of other memory pass through such memory of the driver's own,
+    piece by piece, and the host waits: of a copy back even for the kernel before it.
+    """
+
+    def __init__(self, device: Device, size: int) -> None:
+        cl, queue = device.cl, device.stream.queue
+        self._device = device
+        with guarded(device, f"pin {size:,} bytes of the host's memory"):
+            buffer = cl.Buffer(device.context, cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR, max(size, 1))
+            flags = cl.map_flags.READ | cl.map_flags.WRITE
+            self._bytes, _ = cl.enqueue_map_buffer(queue, buffer, flags, 0, (max(size, 1),), np.uint8, is_blocking=True)
+
+    def like(self, array: Array) -> Array:
+        """An array of that shape and type at its beginning."""
+        view: Array = self._bytes[: array.nbytes].view(array.dtype).reshape(array.shape)
+        return view
+
+    def release(self) -> None:
+        """Gives it back; no command may still use it."""
+        with guarded(self._device, "free the host's memory"):
+            self._bytes.base.release(self._device.stream.queue)
