@@ -58,8 +58,8 @@ def test_compiling_counts(cl_device, arrays, monkeypatch):
 @pytest.mark.slow
 def test_the_table_names_kernels_and_has_no_rates(cl_device, arrays):
     lines = str(fk.profile(fk.nn.softmax, arrays[0], device=cl_device)[1]).splitlines()
+    assert lines[0].split() == ["layer", "kernel", "us", "time"]
     assert lines[1].split()[:2] == ["softmax", "softmax_rows"]
-    assert len(lines[1].rstrip().split()) == 5  # layer, kernel, us, share of the time and its sign
     assert any(line.startswith("device to host") for line in lines)
 
 
@@ -117,3 +117,4 @@ def test_a_call_on_the_processor(arrays):
     assert [row.layer for row in ledger.rows] == ["conv2d"]
     assert ledger.seconds == (ledger.wall_seconds,)
     assert not ledger.spans
+    assert "profile" not in str(ledger)  # of what nothing is known that it could be compared with

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -198,8 +198,8 @@ class Ledger:
     def __str__(self) -> str:
         cells = [HEADINGS, *(row_cells(row, self.wall_seconds) for row in self.rows)]
         cells += [foot_cells(label, s, self.wall_seconds) for label, s in self.feet()]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-        lines = ["  ".join(_padded(row, widths)).rstrip() for row in cells]
+        columns = [_padded(column, i) for i, column in enumerate(zip(*cells, strict=True)) if any(column[1:])]
+        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
         return "\n".join([*lines, *self.notes()])
 
     def feet(self) -> tuple[tuple[str, float], ...]:
@@ -216,7 +216,8 @@ class Ledger:
                 "Gop and share count the operations of the direct sum, of which Winograd does only a part (work); "
                 "its share may pass 100 %, of work counts what it does."
             )
-        if self.profile is None and self.device == "cpu":
+        known = any(c.flops > 0 or c.bytes_read > 0 for c in self.costs)
+        if known and self.profile is None and self.device == "cpu":
             notes.append("No machine profile, so no shares: ferkern bench machine measures one.")
         return notes
 
@@ -316,6 +317,7 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.0f} %" if value >= 0.0995 else f"{100 * value:.1f} %"
 
 
-def _padded(row: tuple[str, ...], widths: Sequence[int]) -> list[str]:
-    words = (*range(LEFT), len(widths) - 1)
-    return [c.ljust(w) if i in words else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+def _padded(column: tuple[str, ...], index: int) -> list[str]:
+    width = max(map(len, column))
+    words = index < LEFT or index == len(HEADINGS) - 1
+    return [cell.ljust(width) if words else cell.rjust(width) for cell in column]
