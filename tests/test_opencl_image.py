@@ -199,11 +199,12 @@ def test_integral_images(cl_device, rng, height):
 
 
 def test_integral_images_as_a_gpu_makes_them(cl_device, rng, monkeypatch):
-    """A group along each row, bands down the columns."""
+    """A group along each row and the tilted sums' edge, bands down the columns."""
     monkeypatch.setattr(integral, "tuning", lambda info: integral.Tuning(group=16, band=8))
     for shape in ((8, 64), (9, 65), (41, 63), (16, 200)):
         x = rng.integers(0, 256, shape, dtype=np.uint8)
-        found = image.integral(x, squared=True, device=cl_device)
+        found = image.integral(x, squared=True, tilted=True, device=cl_device)
+        same(found.tilted, image.integral(x, tilted=True).tilted)
         same(found.sum, summed(x).astype(np.int32))
         same(found.squared, summed(x.astype(np.int64) ** 2))
 

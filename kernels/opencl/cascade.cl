@@ -135,18 +135,12 @@ __kernel void cascade_diagonals(const fk_cascade_shape s, __global const fk_casc
     }
 }
 
-__kernel void cascade_edge(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels,
-                           __global const int* restrict diagonals, __global int* restrict tilted) {
-    if (get_global_id(0) >= (size_t)s.levels) {
-        return;
-    }
-    const fk_cascade_level level = levels[get_global_id(0)];
-    int sum = 0;
-    tilted[level.origin] = 0;
-    for (int y = 1; y <= level.height; ++y) {
-        sum += y >= 2 ? diagonals[level.origin + (y - 2) * s.stride] : 0;
-        tilted[level.origin + y * s.stride] = sum;
-    }
+__kernel __attribute__((reqd_work_group_size(FK_GROUP, 1, 1))) void
+cascade_edge(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels, __global const int* restrict diagonals,
+             __global int* restrict tilted) {
+    const fk_cascade_level level = levels[get_group_id(1)];
+    FK_SCAN_LOCAL(scratch);
+    fk_scan_edge(level.height, diagonals + level.origin, s.stride, tilted + level.origin, s.stride, scratch);
 }
 
 __kernel void cascade_triangles(const fk_cascade_shape s, __global const fk_cascade_level* restrict levels,

@@ -7,7 +7,7 @@
 #endif
 
 #if FK_GROUP == 1
-#define FK_SCAN_LOCAL(name)
+#define FK_SCAN_LOCAL(name) __local int* const name = 0
 #define fk_scan(value, scratch) (value)
 #define fk_scan_total(here, scratch) (here)
 #else
@@ -38,5 +38,19 @@ int fk_scan(const int value, __local int* scratch) {
     return sum;
 }
 #endif
+
+/* By a group: to[y * line], y in [0, height], the sum of from[r * pitch] over r < y - 1: the first column of tilted sums. */
+static inline void fk_scan_edge(const int height, __global const int* restrict from, const int pitch, __global int* restrict to,
+                                const int line, __local int* scratch) {
+    int total = 0;
+    for (int first = 0; first <= height; first += FK_GROUP) {
+        const int y = first + (int)get_local_id(0);
+        const int here = fk_scan(y >= 2 && y <= height ? from[(size_t)(y - 2) * pitch] : 0, scratch);
+        if (y <= height) {
+            to[(size_t)y * line] = total + here;
+        }
+        total += fk_scan_total(here, scratch);
+    }
+}
 
 #endif

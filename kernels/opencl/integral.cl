@@ -122,14 +122,10 @@ __kernel void integral_diagonals(const fk_integral_shape s, __global const uchar
     }
 }
 
-__kernel void integral_edge(const fk_integral_shape s, __global const int* restrict u, __global int* restrict tilted) {
-    const size_t line = (size_t)s.width + 1;
-    int sum = 0;
-    tilted[0] = 0;
-    for (int y = 1; y <= s.height; ++y) {
-        sum += y >= 2 ? u[(size_t)(y - 2) * s.width] : 0;
-        tilted[y * line] = sum;
-    }
+__kernel __attribute__((reqd_work_group_size(FK_GROUP, 1, 1))) void
+integral_edge(const fk_integral_shape s, __global const int* restrict u, __global int* restrict tilted) {
+    FK_SCAN_LOCAL(scratch);
+    fk_scan_edge(s.height, u, s.width, tilted, s.width + 1, scratch);
 }
 
 /* One work item for each diagonal x - y = d - height; u as above, tilted with its first column from integral_edge. */

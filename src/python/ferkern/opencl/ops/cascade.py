@@ -212,7 +212,7 @@ class DeviceCascade:
         if "tilted" in buffers:
             diagonals, tilted = buffers["diagonals"], buffers["tilted"]
             launch("cascade_diagonals", (widest + highest - 1, count), (64, 1), shape, levels, pixels, diagonals)
-            launch("cascade_edge", (count,), (64,), shape, levels, diagonals, tilted)
+            launch("cascade_edge", (group, count), (group, 1), shape, levels, diagonals, tilted)
             launch("cascade_triangles", (widest + highest + 1, count), (64, 1), shape, levels, diagonals, tilted)
 
     def _first(self, program: Program, scan: _Scan, look: list[Any], buffers: dict[str, Any], end: int) -> None:

@@ -85,7 +85,7 @@ def integral(gray: UInt8, *, squared: bool = False, tilted: bool = False, device
         _columns(program, shape, "square", bands, buffers["sums of bands"], buffers["sums of squares"])
         download(target, buffers["sums of squares"], squares)
     if triangles is not None:
-        _triangles(program, shape, pixels, buffers["sums along diagonals"], buffers["tilted sums"])
+        _triangles(program, shape, tuned.group, pixels, buffers["sums along diagonals"], buffers["tilted sums"])
         download(target, buffers["tilted sums"], triangles)
     download(target, buffers["sums"], sums)
     return sums, squares, triangles
@@ -101,8 +101,10 @@ def _columns(program: Program, shape: npt.NDArray[np.void], suffix: str, bands: 
     program.launch(f"integral_columns_{suffix}", (columns, bands), (64, 1), shape, above, sums)
 
 
-def _triangles(program: Program, shape: npt.NDArray[np.void], pixels: Any, diagonals: Any, tilted: Any) -> None:
+def _triangles(
+    program: Program, shape: npt.NDArray[np.void], group: int, pixels: Any, diagonals: Any, tilted: Any
+) -> None:
     around = int(shape["height"]) + int(shape["width"])
     program.launch("integral_diagonals", (around - 1,), (64,), shape, pixels, diagonals)
-    program.launch("integral_edge", (1,), (1,), shape, diagonals, tilted)
+    program.launch("integral_edge", (group,), (group,), shape, diagonals, tilted)
     program.launch("integral_triangles", (around + 1,), (64,), shape, diagonals, tilted)
