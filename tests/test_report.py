@@ -215,6 +215,21 @@ def test_charts_hold_what_was_measured(files):
             assert all(math.isfinite(v) for v in (*trace.x, *trace.y) if isinstance(v, float)), chart.id
 
 
+@pytest.mark.parametrize(
+    ("shared", "most"),
+    [(False, {"host memory": 50e9, "rated link, PCIe 4.0 x16": 31.5e9}), (True, {"host memory": 20e9})],
+)
+def test_limits_are_those_that_readings_are_flagged_by(tmp_path, shared, most):
+    """Where the memory is the host's, a copy passes through it twice: half of 40 GB/s."""
+    done = inputs.transfers()
+    link = None if shared else done.limits.link
+    done = replace(done, limits=replace(done.limits, shared=shared, link=link))
+    (tmp_path / "t.json").write_text(done.to_json())
+    (section,) = sections(read([tmp_path / "t.json"]))
+    rules = [t for t in section.charts[0].traces if t.kind == "rule" and t.keys["direction"] == "host to device"]
+    assert {t.name: t.y[0] for t in rules} == pytest.approx(most)
+
+
 class Page(HTMLParser):
     """What a page loads, its identifiers, and where its links lead."""
 

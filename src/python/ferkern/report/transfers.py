@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ferkern.bench.transfers_measure import DIRECTIONS
+from ferkern.bench.transfers_limits import Limits, RatedLink
+from ferkern.bench.transfers_measure import DIRECTIONS, Reading, Way
 from ferkern.bench.transfers_words import size_words
 from ferkern.report.parts import COLORS, Axis, Chart, Control, Section, Table, Trace, filter_of, scale_of
 from ferkern.report.sources import Source
@@ -14,7 +15,7 @@ from ferkern.report.words import binary_ticks, rate, seconds
 __all__ = ["busy", "section"]
 
 _BUSY = 0.5  # processes that wanted a processor in the minute before
-_MAP = "only a map"
+_MAP, _MAP_COPIES = "only a map", "the map copies"
 Row = Mapping[str, Any]
 
 
@@ -71,7 +72,8 @@ def _curves(runs: Sequence[tuple[str, Row]]) -> Chart:
         title="Bandwidth over size",
         words="Each line is a kind of memory at the host's end, each point the median of repeated transfers of one "
         "size. Flat on the right: the way's bandwidth. Rising on the left: latency alone. Mappings that move nothing "
-        "have no bandwidth.",
+        "have no bandwidth. Dashed: the most that the host's memory, or the link, allows; what lies above it is "
+        "flagged in the numbers, such as bytes that never left a cache.",
         x=Axis("bytes of a transfer", "log", ticks=binary_ticks(min(sizes), max(sizes))),
         y=Axis("bandwidth", "log", unit="B/s"),
         traces=tuple(traces),
@@ -155,29 +157,22 @@ def _hover(r: Row, direction: str, memory: str) -> str:
 
 
 def _limits(label: str, run: Row) -> list[Trace]:
-    """What the rated link and the host's memory allow."""
-    limits, sizes = run["limits"], [r["size_bytes"] for r in run["readings"]]
-    if not sizes:
-        return []
-    found = [("host memory, read", limits["host_read"])]
-    if limits["link"] is not None:
-        link = limits["link"]
-        found.append((f"rated link, PCIe {link['generation']}.0 x{link['lanes']}", link["bytes_per_second"]))
-    ends = [min(sizes), max(sizes)]
-    return [
-        Trace(
-            "rule",
-            name,
-            ends,
-            [value, value],
-            "dim",
-            keys={"device": label, "quantity": "rate"},
-            dashed=True,
-            labels=[f"{name} {rate(value, 'B/s')}"],
-        )
-        for name, value in found
-        if value
-    ]
+    """What the rated link and the host's memory allow in each direction: what readings are flagged by."""
+    found = {**run["limits"]}
+    link = None if found["link"] is None else RatedLink(**found["link"])
+    limits = Limits(**{**found, "link": link})
+    traces = []
+    for direction in dict.fromkeys(r["way"]["direction"] for r in run["readings"]):
+        sizes = [r["size_bytes"] for r in run["readings"] if r["way"]["direction"] == direction]
+        ends = [min(sizes), max(sizes)]
+        one = Reading(Way("", direction, "driver"), max(sizes), 0, (1.0,), 0)
+        name = "" if link is None else f"rated link, PCIe {link.generation}.0 x{link.lanes}"
+        for words, value in (("host memory", limits.memory_rate(one)), (name, limits.link_rate(one))):
+            if value:
+                keys = {"device": label, "direction": direction, "quantity": "rate"}
+                told = [f"{words} {rate(value, 'B/s')}"]
+                traces.append(Trace("rule", words, ends, [value, value], "dim", keys=keys, dashed=True, labels=told))
+    return traces
 
 
 def _readings(runs: Sequence[tuple[str, Row]]) -> Table:
@@ -207,14 +202,13 @@ def _readings(runs: Sequence[tuple[str, Row]]) -> Table:
 def _fits(run: Row) -> Table:
     """What all sizes of each way say together."""
     rows = []
-    maps = {_key(r["way"]) for r in run["readings"] if _MAP in r["flags"]}
+    maps = {_key(r["way"]): flag for r in run["readings"] for flag in r["flags"] if flag in (_MAP, _MAP_COPIES)}
     for fit in sorted(run["fits"], key=lambda f: (_place(f["way"]["direction"]), f["way"]["memory"])):
-        way, only_map = fit["way"], _key(fit["way"]) in maps
-        rates = [None if only_map else fit[name] for name in ("cached_bytes_per_second", "bytes_per_second")]
+        way, note = fit["way"], maps.get(_key(fit["way"]), "")
+        rates = [None if note == _MAP else fit[name] for name in ("cached_bytes_per_second", "bytes_per_second")]
         cells = tuple("–" if one is None else rate(one["value"], "B/s") for one in rates)
         latency = fit["latency_seconds"]
         spread = f"{seconds(latency['low'])} to {seconds(latency['high'])}"
-        note = _MAP if only_map else ""
         rows.append((way["direction"], way["memory"], note, seconds(latency["value"]), spread, *cells))
     heads = ("direction", "memory", "", "latency", "95 % interval", "bandwidth in caches", "bandwidth beyond")
     return Table(heads, tuple(rows), words=3)
