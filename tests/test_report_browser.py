@@ -138,6 +138,8 @@ def test_it_fits_a_phone(browser, file):
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
     tables = "return [...document.querySelectorAll('.scroll')].filter((s) => s.scrollWidth > s.clientWidth).length"
     assert browser.execute_script(tables) > 0, "a wide table scrolls inside itself"
+    widest = "return Math.max(...[...document.querySelectorAll('td.w')].map((cell) => cell.clientWidth))"
+    assert 80 < browser.execute_script(widest) < 390 / 2, "words break over lines: a row is seen with its first figure"
     assert all(browser.execute_script(MARKS, name) >= 1 for name in charts(browser))
 
 
