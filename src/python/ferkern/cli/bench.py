@@ -197,7 +197,8 @@ def _print_machine(profile: MachineProfile) -> None:
 
     console = results()
     m = profile.machine
-    console.print(f"[bold]{escape(str(m['brand']))}[/], {m['isa']}, {m['threads']} threads; {m['date']}")
+    threads = f"{m['threads']} thread{'s' if m['threads'] != 1 else ''}"
+    console.print(f"[bold]{escape(str(m['brand']))}[/], {m['isa']}, {threads}; {m['date']}")
     console.print("\nPeaks of one core, Gop/s (a multiply-add is two): median, lowest and highest")
     isas = [isa for isa in ISAS if any(isa in rows for rows in profile.peaks.values())]
     table = _table("kind", *isas)

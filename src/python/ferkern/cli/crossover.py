@@ -115,7 +115,7 @@ def _print(measured: Crossover, *, times: bool) -> None:
         table.add_column(name)
     for ladder in measured.ladders:
         sizes = [r.size for r in ladder.rungs]
-        span = f"{sizes[0]:g} to {sizes[-1]:g}" if sizes else "nothing"
+        span = f"{sizes[0]:,.0f} to {sizes[-1]:,.0f}" if sizes else "nothing"
         found = (ladder.crossing("call"), ladder.crossing("resident"), ladder.crossing("first"))
         table.add_row(escape(ladder.family), ladder.axis, span, *map(words, found))
     console.print(table)

@@ -184,7 +184,7 @@ def _answer(found: Crossing | None) -> str:
 def _crossings(rows: Sequence[Row]) -> Table:
     cells = []
     for one, ladder in rows:
-        span = f"{ladder.rungs[0].size:g} to {ladder.rungs[-1].size:g}"
+        span = f"{ladder.rungs[0].size:,.0f} to {ladder.rungs[-1].size:,.0f}"
         answers = tuple(_answer(ladder.crossing(state)) for state in STATES)
         cells.append((_device(one), _name(one, ladder), ladder.axis, *answers, span))
     heads = ("device", "call", "size", *(_STATES[s] for s in STATES), "measured")
