@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -137,12 +138,16 @@ def test_why_by_a_map():
     assert "0.800 ms" in done.stdout
     assert "18.000 ms" in done.stdout
     assert "The CPU is expected to be 2" in done.stdout
-    assert "3 sizes of network in 1 ladders, both sides in turn, measured 2026-01-02" in done.stdout
+    assert "3 sizes of network in 1 ladder, both sides in turn, measured 2026-01-02" in done.stdout
     assert "This very call was measured" in done.stdout
     assert "between the least and the most that were measured" in run("why", "fer_2conv", "--batch", 16).stdout
-    assert "fer_2conv: the device wins never (batch)" in done.stdout
+    assert "fer_2conv, by batch: the device never wins\n" in done.stdout
+    work = 8 * rungs[0].features.work
+    assert f"This call has {work / 1e6:.3g} million operations and copies" in done.stdout
     far = run("why", "resnet50", "--batch", 500)
     assert "outside what was measured" in far.stdout
+    assert "thousand billion" not in far.stdout
+    assert "billion operations" in far.stdout
 
 
 def test_why_of_a_function_as_json():
@@ -190,6 +195,7 @@ def test_words_for_a_device_that_wins(there):
     odd = of_size(200)
     text = explain(choose("conv2d", replace(odd, kind="1x1")), "a call")
     assert any("No call of its kind (1x1) was measured" in line for line in text)
+    assert any(re.search(r"the device wins from [\d.]+ \(", line) for line in text), text
     close = tuple(rung(n, 1e-5 * n, 1.02e-5 * n) for n in (1, 4, 16, 64))
     save_map(made_up("dense", ladders=(Ladder("alike", "size", close),)))
     assert any("the intervals overlap" in line for line in explain(choose("dense", of_size(10)), "a call"))

@@ -83,7 +83,11 @@ def _asked(
     if op == "pipeline":
         if shape is not None or options or precision:
             raise typer.BadParameter(f"{what} has --batch, the number of faces, and neither --shape nor --precision")
-        return op, pipeline_features(768, 1024, batch or 1), f"pipeline on 1024x768 pixels with {batch or 1} face(s)"
+        return (
+            op,
+            pipeline_features(768, 1024, batch or 1),
+            f"pipeline on 1024x768 pixels with {_counted(batch or 1, 'face')}",
+        )
     try:
         net = named(what)
     except ValueError as error:
@@ -141,7 +145,7 @@ def explain(choice: Choice, title: str) -> list[str]:
     it = choice.by.identity
     there = f"{choice.device} ({it.device})" if choice.device != "cpu" else "the CPU"
     lines = [f"{title}: {there}.", ""]
-    lines.append(f"  CPU     {_time(choice.cpu)}   {it.brand}, {it.isa}, {it.threads} thread(s)")
+    lines.append(f"  CPU     {_time(choice.cpu)}   {it.brand}, {it.isa}, {_counted(it.threads, 'thread')}")
     lines += [
         f"  device  {_time(e)}   {m.identity.device} ({m.identity.platform}), copies included"
         for m, e in choice.devices
@@ -167,29 +171,39 @@ def _evidence(choice: Choice) -> list[str]:
     lines = [f"{faster[0].upper()}{faster[1:]}{'; the intervals overlap, so it is not sure' if overlap else ''}."]
     sizes = sum(len(ladder.rungs) for ladder in measured.ladders)
     lines.append(
-        f"Evidence: {sizes} sizes of {measured.op} in {len(measured.ladders)} ladders, both sides in turn, measured "
-        f"{measured.date}, driver {measured.identity.driver}."
+        f"Evidence: {sizes} sizes of {measured.op} in {_counted(len(measured.ladders), 'ladder')}, both sides in turn, "
+        f"measured {measured.date}, driver {measured.identity.driver}."
     )
     least, most, known = rule_of_map(measured).range_of(f)
-    unit = "million pixels" if measured.op in ("flow", "pipeline") else "million operations"
-    this = f"This call has {f.work / 1e6:.4g} {unit} and copies {f.moved / 1e6:.4g} MB"
+    unit = "pixels" if measured.op in ("flow", "pipeline") else "operations"
+    this = f"This call has {_many(f.work)} {unit} and copies {f.moved / 1e6:.3g} MB"
     if f in rule_of_map(measured).known:
         lines.append(
             f"{this}. This very call was measured: the times are its own, the lowest and the highest with them."
         )
     elif least <= f.work <= most:
-        lines.append(
-            f"{this}: between the least and the most that were measured ({least / 1e6:.3g} and {most / 1e6:.4g})."
-        )
+        lines.append(f"{this}: between the least and the most that were measured ({_many(least)} and {_many(most)}).")
     else:
-        lines.append(
-            f"{this}: outside what was measured ({least / 1e6:.3g} to {most / 1e6:.4g}), so a guess from afar."
-        )
+        lines.append(f"{this}: outside what was measured ({_many(least)} to {_many(most)}), so a guess from afar.")
     if not known:
         lines.append(f"No call of its kind ({f.kind or 'plain'}) was measured; others stand in for it.")
     for ladder in measured.ladders:
-        lines.append(f"  {ladder.family}: the device wins {words(ladder.crossing())} ({ladder.axis})")
+        answer, _, more = words(ladder.crossing()).partition(" ")
+        wins = f"{answer} wins" if answer in ("never", "always") else f"wins {answer}"
+        lines.append(f"  {ladder.family}, by {ladder.axis}: the device {wins} {more}".rstrip())
     return lines
+
+
+def _many(number: float) -> str:
+    """Three digits and a word: ``"57.0 billion"``."""
+    scales = ((1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
+    factor, word = next((one for one in scales if number >= 0.9995 * one[0]), (1.0, ""))
+    digits = number / factor
+    return f"{digits:,.0f}{word}" if digits >= 99.95 else f"{digits:.3g}{word}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _time(e: Expected) -> str:
