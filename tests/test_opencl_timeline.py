@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -79,6 +81,23 @@ def test_a_call_is_recorded(cl_device, rng):
     assert all(begin - slack <= s.start and s.start + s.seconds <= end + slack for s in found)
     assert all(s.seconds >= 0 for s in found)
     assert sum(s.seconds for s in flatten(found, begin, end)) <= end - begin
+
+
+@pytest.mark.slow
+def test_nothing_stays_of_a_record(cl_device):
+    """A thread keeps its timed queue, and with it kept what each record held."""
+    device = find(cl_device)
+
+    def record():
+        with device.recording() as timeline:
+            nn.activate(np.ones(8, np.float32), "relu", device=cl_device)
+            taken = [s.bytes for s in timeline.spans() if s.kind == "host to device"]
+        assert [s.bytes for s in timeline.spans() if s.kind == "host to device"] == taken  # each command once
+        return weakref.ref(timeline)
+
+    with ThreadPoolExecutor(1) as thread:  # whose queue is new
+        records = [thread.submit(record).result() for _ in range(3)]
+    assert [record() for record in records] == [None] * 3
 
 
 @pytest.mark.slow

@@ -95,10 +95,11 @@ class Device:
         """Commands of the calling thread are recorded meanwhile; at the end they have all ended."""
         self.finish()
         timeline = self.new_timeline()
-        if self._own.timed is None:  # kept, with its memory: a second recording shows a second call
-            self._own.timed = self.new_stream(timeline)
-        stream, before = self._own.timed, self._own.timed.timeline
-        stream.timeline = timeline
+        stream, before = self._own.timed, None
+        if stream is None:  # kept, with its memory: a second recording shows a second call
+            stream = self._own.timed = self.new_stream(timeline)
+        else:
+            before, stream.timeline = stream.timeline, timeline
         try:
             with self.using(stream):
                 try:
