@@ -70,6 +70,7 @@ class Device:
     @property
     def stream(self) -> Stream:
         """Where the calling thread's commands go."""
+        _refuse_fork()
         if self._own.stream is not None:
             return self._own.stream
         return self._shared if _all.begin is None else _all.begin(self)
@@ -160,6 +161,7 @@ def recording_all() -> Iterator[list[tuple[Device, Timeline]]]:
 @contextmanager
 def guarded(device: Device, what: str) -> Iterator[None]:
     """Turns the driver's error into a DeviceError that says what failed."""
+    _refuse_fork()  # the queues of a stream are at hand without being asked for
     try:
         yield
     except device.cl.Error as error:
@@ -228,13 +230,17 @@ def devices() -> list[DeviceInfo]:
     with _state.lock:
         if _state.handles is None:
             _enumerate()
-        if _state.process != os.getpid():
-            raise DeviceError(
-                "fork",
-                "OpenCL was started before this process was forked, and drivers do not survive that",
-                'start processes with multiprocessing.get_context("spawn")',
-            )
+        _refuse_fork()
         return list(_state.infos)
+
+
+def _refuse_fork() -> None:
+    if _state.process != os.getpid():
+        raise DeviceError(
+            "fork",
+            "OpenCL was started before this process was forked, and drivers do not survive that",
+            'start processes with multiprocessing.get_context("spawn")',
+        )
 
 
 def find(device: str, *, only: bool = False) -> Device:
