@@ -181,10 +181,19 @@ def test_a_session_serves_while_it_streams(cl_device, rng):
 def test_an_error_in_the_supply_comes_after_the_results_before_it(cl_device, rng):
     session = build("fer_2conv").plan(device=cl_device, batch=2)
     good = rng.standard_normal((2, 1, 48, 48)).astype(np.float32)
-    results = []
-    with pytest.raises(ValueError, match="axis 3 must be 48"):
-        results.extend(session.stream([good, good, good[..., :40].copy()]))
-    assert len(results) <= 2
+
+    def supply(wrong):
+        yield from (good, good)
+        if wrong is None:
+            raise KeyError("mine")
+        yield wrong
+
+    for wrong, error in ((good[..., :40].copy(), "axis 3 must be 48"), (None, "mine")):
+        for depth in (1, 2, 3):
+            results = []
+            with pytest.raises((ValueError, KeyError), match=error):
+                results.extend(session.stream(supply(wrong), depth=depth))
+            assert len(results) == 2
     assert (next(session.stream([good])) == session.run(good)).all()
     with pytest.raises(ValueError, match="depth must be at least 1, is 0"):
         session.stream([good], depth=0)

@@ -117,6 +117,7 @@ def stream(
 
     An array has been copied when the next one is asked for: a supply may use its memory again.
     """
+    arrays = (_core.run_arrays(array, None, network.input_dims, network.output_dims) for array in batches)
     lanes = _Lanes(network, depth, timeline)
     flight: deque[_Piece] = deque()
 
@@ -128,8 +129,15 @@ def stream(
 
     try:
         count = 0
-        for array in batches:
-            x, y = _core.run_arrays(array, None, network.input_dims, network.output_dims)
+        while True:
+            try:
+                x, y = next(arrays)
+            except Exception as end:  # of the supply, or an error: the results before it come first
+                while flight:
+                    yield from landed()
+                if isinstance(end, StopIteration):
+                    return
+                raise
             firsts = range(0, len(x), network.batch)
             if not firsts:
                 while flight:
@@ -142,7 +150,5 @@ def stream(
                 pinned, done = lanes.send(count % depth, x[images], y[images])
                 flight.append(_Piece(y, first == firsts[-1], y[images], pinned, done))
                 count += 1
-        while flight:
-            yield from landed()
     finally:
         lanes.finish()
