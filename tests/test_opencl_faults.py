@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,34 @@ def test_a_stream_on_a_device_that_is_lost(cl_device, session, monkeypatch, call
     assert caught.value.cause == "lost"
     monkeypatch.undo()
     assert all((y == expected).all() for y in [*results, *session.stream([X] * 3)])
+
+
+def test_a_recorded_run_waits_for_what_an_interrupted_one_has_queued(cl_device, session, monkeypatch):
+    """It has a queue of its own, and the values between the layers are there once."""
+    device = find(cl_device)
+    expected = session.run(X)
+    network = session._native
+    first, last = (layer.plan for layer in (network.layers[0], network.layers[-1]))
+    gate, begin = device.cl.UserEvent(device.context), first.run
+
+    def held(*arguments):
+        device.cl.enqueue_barrier(network.lane.queue, wait_for=[gate])
+        begin(*arguments)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "run", held)
+        patch.setattr(last, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.run(X)
+    with ThreadPoolExecutor(1) as thread:
+        profiled = thread.submit(session.profile, X)
+        early = wait([profiled], timeout=1).done  # all the time it needs; a right one needs the gate
+        gate.set_status(device.cl.command_execution_status.COMPLETE)
+        assert (profiled.result()[0] == expected).all()
+    assert not early
 
 
 def test_out_of_memory(cl_device, monkeypatch):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ferkern import _core
 from ferkern.ledger import Ledger, layer_costs
 from ferkern.opencl.arena import place
-from ferkern.opencl.device import Device, DeviceInfo, Stream, find, guarded
+from ferkern.opencl.device import Device, DeviceInfo, find, guarded
 from ferkern.opencl.errors import DeviceError
 from ferkern.opencl.memory import allocated, check_sizes, copy, download, empty, upload
 from ferkern.opencl.ops.plan import Plan
@@ -95,8 +95,8 @@ class DeviceNetwork:
         """The queue of its kernels, in order: the values between them are there once."""
         self.busy = threading.Lock()
         """Held while the layers of one piece are queued."""
-        self._last: tuple[Stream, Any] | None = None
-        """The queue that the last piece went through, and the event of its end."""
+        self._last = self.lane
+        """Where the last piece went."""
         self._budget = budget
         self.batch = self._plan_within(batch, budget)
         if self.batch < batch and budget is not None:
@@ -272,10 +272,13 @@ class DeviceNetwork:
         """Queues all layers from the buffer `x` to the buffer `y`; the event of their end. The caller holds `busy`."""
         cl, lane = self.device.cl, self.device.stream
         timeline = lane.timeline
-        if self._last is not None and self._last[0] is not lane:
-            # Another queue's kernels may still use the values: a recorded run has a queue of its own.
+        if self._last is not lane:
+            # Another queue's kernels may still use the values: a recorded run has a queue of its own. Its end is marked
+            # now: a run that was interrupted has marked none.
             with guarded(self.device, "wait for the run before"):
-                cl.enqueue_barrier(lane.queue, wait_for=[self._last[1]])
+                cl.enqueue_barrier(lane.queue, wait_for=[cl.enqueue_marker(self._last.queue)])
+                self._last.queue.flush()
+            self._last = lane
         for layer in self.layers:
             if layer.plan is None:
                 continue
@@ -291,7 +294,6 @@ class DeviceNetwork:
         with guarded(self.device, "queue a network"):
             computed = cl.enqueue_marker(lane.queue)
             lane.queue.flush()
-        self._last = lane, computed
         return computed
 
     def _buffer(self, value: int, x: Any, y: Any) -> Any:
