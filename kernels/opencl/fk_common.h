@@ -49,7 +49,7 @@ typedef FK_JOIN(float, FK_LANES) fk_vec;
             return tanh(x);                                                                                                      \
         case FK_ACTIVATION_HARD_SWISH: {                                                                                         \
             const type shifted = x + 3.0f;                                                                                       \
-            return x * select(select(shifted, zero, shifted < zero), six, shifted > six) / six;                                  \
+            return x * select(select(shifted, zero, shifted < zero), six, shifted > six) * (1.0f / 6.0f);                        \
         }                                                                                                                        \
         case FK_ACTIVATION_SILU:                                                                                                 \
             return x / (one + exp(-x));                                                                                          \
