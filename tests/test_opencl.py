@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferkern import bench, opencl
+from ferkern import bench, flow, image, linalg, nn, opencl
 from ferkern.opencl import DeviceError, memory, program, tune, vendors
 from ferkern.opencl import device as host_side
 from ferkern.opencl.ops import conv2d_direct as op
@@ -156,6 +157,18 @@ def test_the_required_number_of_implementations_is_there(cl_device):
     assert len({info.platform for info in opencl.devices()}) >= max(1, required())
 
 
+def test_every_function_with_a_device_has_a_benchmark():
+    text = "".join(path.read_text() for path in (KERNELS.parents[1] / "benchmarks").glob("bench_opencl*.py"))
+    functions = [
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (nn, linalg, flow, image)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and "device" in inspect.signature(value).parameters and name[0] != "_"
+    ]
+    assert len(functions) > 30
+    assert [name for name in functions if f"{name}(" not in text] == []
+
+
 def test_device_strings(cl_device):
     infos = opencl.devices()
     assert opencl.find("opencl").info == infos[0]
@@ -177,8 +190,6 @@ def test_device_strings(cl_device):
 
 @pytest.mark.parametrize("wrong", ["gpu", "cuda:0", "opencl:", "", "CPU"])
 def test_wrong_device_strings(wrong):
-    from ferkern import nn
-
     one = np.ones((1, 1, 1, 1), np.float32)
     with pytest.raises(ValueError, match=f'device must be "cpu", "auto", "opencl".*, is "{wrong}"'):
         nn.conv2d(one, one, device=wrong)
