@@ -74,6 +74,25 @@ def test_a_stream_on_a_device_that_is_lost(cl_device, session, monkeypatch, call
     assert all((y == expected).all() for y in [*results, *session.stream([X] * 3)])
 
 
+def test_a_stream_goes_on_beside_its_uploads(cl_device):
+    """In a process of its own: one that waits for an upload has Python's lock, and this one's waits for Python."""
+    code = f"""
+import signal
+import numpy as np
+from ferkern.models import build
+from ferkern.opencl.streaming import _Lanes
+network = build("fer_2conv").plan(device="{cl_device}")._native
+x, y, cl = np.zeros((1, 1, 48, 48), np.float32), np.empty((1, 7), np.float32), network.device.cl
+lanes, gate = _Lanes(network, 1, None), cl.UserEvent(network.device.context)
+cl.enqueue_barrier(lanes.up.queue, wait_for=[gate])
+signal.alarm(20)
+sent = lanes.send(0, x, y)
+gate.set_status(cl.command_execution_status.COMPLETE)
+lanes.finish()
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_recorded_run_waits_for_what_an_interrupted_one_has_queued(cl_device, session, monkeypatch):
     """It has a queue of its own, and the values between the layers are there once."""
     device = find(cl_device)

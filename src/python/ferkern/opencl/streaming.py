@@ -39,8 +39,10 @@ class _Piece:
     """In the result."""
     pinned: Float32
     """Where theirs arrives."""
+    uploaded: Any
+    """The event of the upload: pyopencl waits for it, with Python's lock, where it is let go before."""
     done: Any
-    """The event of that."""
+    """The event of the end."""
 
 
 @dataclass(slots=True)
@@ -67,8 +69,9 @@ class _Lanes:
                 _Slot(empty(device, x), empty(device, y), Pinned(device, x), Pinned(device, y)) for _ in range(depth)
             ]
 
-    def send(self, number: int, x: Float32, y: Float32) -> tuple[Float32, Any]:
-        """Queues the way of the images `x` through a slot; where a result like `y` arrives, and the event of that."""
+    def send(self, number: int, x: Float32, y: Float32) -> tuple[Float32, Any, Any]:
+        """Queues the way of the images `x` through a slot; where a result like `y` arrives, the upload's event, the
+        end's."""
         cl, device, slot = self.device.cl, self.device, self._slots[number]
         x_pinned, y_pinned = slot.x_pinned.like(x), slot.y_pinned.like(y)
         with self._span("copy to pinned memory"):
@@ -83,7 +86,7 @@ class _Lanes:
             done = cl.enqueue_copy(self.down.queue, y_pinned, slot.y, is_blocking=False, wait_for=[computed])
             self._note("device to host", "download", done, y.nbytes)
             self.down.queue.flush()
-        return y_pinned, done
+        return y_pinned, uploaded, done
 
     def land(self, piece: _Piece) -> None:
         """Waits for a piece and puts it into the result."""
@@ -147,8 +150,8 @@ def stream(
                 if len(flight) == depth:
                     yield from landed()
                 images = slice(first, first + network.batch)
-                pinned, done = lanes.send(count % depth, x[images], y[images])
-                flight.append(_Piece(y, first == firsts[-1], y[images], pinned, done))
+                sent = lanes.send(count % depth, x[images], y[images])
+                flight.append(_Piece(y, first == firsts[-1], y[images], *sent))
                 count += 1
     finally:
         lanes.finish()
