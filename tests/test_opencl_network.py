@@ -238,6 +238,16 @@ def test_a_budget_is_kept(cl_device, rng):
         network.plan(budget=1 << 20)
 
 
+def test_a_budget_is_used(cl_device):
+    """Also where most of it goes to weights, of which no batch needs less."""
+    network = build("fer_small")
+    for batch in (1, 2, 3, 7, 18, 33):
+        needed = network.plan(device=cl_device, batch=batch)._native.bytes
+        session = network.plan(device=cl_device, batch=40, budget=needed)
+        assert session._native.bytes <= needed
+        assert session.batch >= 0.8 * batch  # one image less may take more: it may have another kernel
+
+
 @pytest.mark.usefixtures("overlapping")
 def test_five_times_the_budget_goes_through(cl_device, rng):
     """Of a network whose weights are small: nearly all that is there are images."""

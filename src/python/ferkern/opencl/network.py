@@ -99,23 +99,25 @@ class DeviceNetwork:
         """Where the last piece went."""
         self._budget = budget
         self.batch = self._plan_within(batch, budget)
-        if self.batch < batch and budget is not None:
-            # Halving has left up to half of the budget: what is needed grows at most in proportion to the batch.
-            self.batch = self._plan_within(min(batch, self.batch * budget // self.bytes), budget)
         with self.device.using(self.lane):
             self._buffers = [empty(self.device, size) for size in self._slot_bytes]
             self._load()
 
     def _plan_within(self, batch: int, budget: int | None) -> int:
-        """Plans for `batch` images, or for so many that the budget is kept; the number."""
-        while True:
+        """Plans for `batch` images, or for the most with which the budget is kept; the number."""
+        tried, fits, most = batch, 0, batch
+        while fits < most:
             try:
-                self._plan(batch, budget)
-                return batch
+                self._plan(tried, budget)
+                fits = tried
             except DeviceError as error:
-                if error.cause != "limit" or budget is None or batch == 1:
+                if error.cause != "limit" or budget is None or tried == 1:
                     raise
-                batch = (batch + 1) // 2
+                most = tried - 1
+            last, tried = tried, (fits + most + 1) // 2
+        if last != fits:
+            self._plan(fits, budget)
+        return fits
 
     def _plan(self, batch: int, budget: int | None) -> None:
         steps, floats, self.input, self.output = self._graph.device_plan(self._output_name, batch, "opencl")
