@@ -24,6 +24,13 @@ def rows_of(op: str) -> list[Kernel]:
     return [k for k in kernels(op) if k.isa in allowed]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("FERKERN_TEST_AS_GPU") == "1":
+        from opencl_devices import take_for_gpus
+
+        take_for_gpus()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`@pytest.mark.op("conv2d")` with an argument `row` runs a test once per kernel row of the op."""
     marker = metafunc.definition.get_closest_marker("op")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from typing import Any
 
 import pytest
 
-from ferkern.opencl import DeviceError, DeviceInfo, devices
+from ferkern.opencl import DeviceError, DeviceInfo, device, devices
 
 
 def required() -> int:
@@ -32,3 +34,13 @@ def string_of(info: DeviceInfo | None) -> str:
     if required():
         pytest.fail("FERKERN_REQUIRE_OPENCL is set, and there is no OpenCL device (ferkern doctor says why)")
     pytest.skip("no OpenCL device on this machine: pip install 'ferkern[opencl-cpu]' brings one")
+
+
+def take_for_gpus() -> None:
+    """FERKERN_TEST_AS_GPU=1: kernels, tuning parameters and plans are those of a GPU, on whatever device there is."""
+    real = device.info_of
+
+    def as_gpu(*about: Any) -> DeviceInfo:
+        return dataclasses.replace(real(*about), kind="gpu", local_bytes=48 * 1024)
+
+    device.info_of = as_gpu

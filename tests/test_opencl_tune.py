@@ -148,10 +148,12 @@ GOOD = {"lanes": 4, "vecs": 2, "tile": 6, "interleave": False, "group": [1, 1, 1
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
 def test_a_damaged_file_does_no_harm(cl_device, folder, rng, damage):
     device, shape = find(cl_device), LAYER.shape()
+    by_rule = type(op.preferred(device, shape))  # a GPU may take another kernel than the list's first anyway
+    tuned._read.clear()
     if callable(damage):
         damage = json.dumps(damage(tuned._device_key(device.info), tuned._shape_key(shape))).encode()
     (folder / tuned.FILE).write_bytes(damage)
-    assert op.preferred(device, shape) is None
+    assert type(op.preferred(device, shape)) is by_rule
     x, w = arrays(rng)
     np.testing.assert_allclose(nn.conv2d(x, w, padding=1, device=cl_device), nn.conv2d(x, w, padding=1), atol=1e-4)
     choice = tuned.Choice("direct", Tuning(**{**GOOD, "group": (1, 1, 1)}))
