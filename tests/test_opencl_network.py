@@ -15,6 +15,7 @@ from ferkern.config import config
 from ferkern.models import Network, Node, build
 from ferkern.models.builder import GraphBuilder
 from ferkern.opencl import DeviceError, find, memory
+from ferkern.quantize import calibrate
 from test_session import odd_network, trained_looking
 
 pytestmark = pytest.mark.slow
@@ -56,6 +57,20 @@ def test_every_value_of_the_odd_network(cl_device, rng):
         cut = replace(network, output=node.output, nodes=network.nodes[: index + 1], classes=())
         y = cut.plan(device=cl_device, batch=3).run(x)
         np.testing.assert_allclose(y, oracle_network.run(cut, x), atol=1e-4, rtol=1e-4, err_msg=str(node))
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_run_is_one_upload_and_one_download(cl_device, rng, precision):
+    """Weights went there when it was planned; nothing comes back between the layers."""
+    network = build("fer_small")
+    x = rng.standard_normal((4, *network.input_shape)).astype(np.float32)
+    session = (calibrate(network, x) if precision == "int8" else network).plan(
+        device=cl_device, batch=4, precision=precision
+    )
+    with find(cl_device).recording() as timeline:
+        y = session.run(x)
+    copies = [(span.kind, span.bytes) for span in timeline.spans() if span.bytes]
+    assert copies == [("host to device", x.nbytes), ("device to host", y.nbytes)]
 
 
 def test_nothing_but_views(cl_device, rng):
