@@ -5,6 +5,8 @@ Arguments are judged by the same C++ ``infer()`` as on the processor; the Shape 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 
@@ -87,12 +89,10 @@ def preferred(device: Device, shape: Shape) -> TunedPlan | None:
     if _core.get_choice()[2]:
         return None
     choice = lookup(device.info, shape)
-    if choice is None:
-        return plan_of(device, shape, "direct") if in_one_launch(device, shape) else None
-    try:
-        return plan_of(device, shape, choice)
-    except ValueError:  # an entry of a kernel that does not serve the shape: a damaged file
-        return None
+    if choice is not None:
+        with suppress(ValueError):  # an entry of a kernel that does not serve the shape: a damaged file
+            return plan_of(device, shape, choice)
+    return plan_of(device, shape, "direct") if in_one_launch(device, shape) else None
 
 
 def in_one_launch(device: Device, shape: Shape) -> bool:
