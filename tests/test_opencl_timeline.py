@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ferkern import nn
+from ferkern.models import Network, Node
 from ferkern.opencl import find
 from ferkern.opencl.timeline import KINDS, Span, clock_offset, flatten, totals
 
@@ -98,6 +99,17 @@ def test_nothing_stays_of_a_record(cl_device):
     with ThreadPoolExecutor(1) as thread:  # whose queue is new
         records = [thread.submit(record).result() for _ in range(3)]
     assert [record() for record in records] == [None] * 3
+
+
+@pytest.mark.slow
+def test_each_step_of_a_node_has_its_row(cl_device):
+    """A device sums three values in two steps."""
+    sum_of_three = Network("sum", "x", (2, 5, 5), "y", [Node("add", ("x", "x", "x"), "y", {})], {}, classes=())
+    session = sum_of_three.plan(device=cl_device)
+    y, ledger = session.profile(np.ones((1, 2, 5, 5), np.float32))
+    assert (y == 3).all()
+    assert [row.layer for row in ledger.rows] == ["add -> 'y'", "add -> 'y' (2)"]
+    assert all(row.seconds > 0 for row in ledger.rows)
 
 
 @pytest.mark.slow

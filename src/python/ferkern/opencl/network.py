@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -122,6 +123,11 @@ class DeviceNetwork:
     def _plan(self, batch: int, budget: int | None) -> None:
         steps, floats, self.input, self.output = self._graph.device_plan(self._output_name, batch, "opencl")
         self.layers = [self._layer(step) for step in steps]
+        seen: Counter[str] = Counter()
+        for layer in self.layers:  # a sum of three is two steps; sizes and times go by the name
+            seen[layer.name] += 1
+            if seen[layer.name] > 1:
+                layer.name += f" ({seen[layer.name]})"
         value_bytes = [4 * n * batch for n in floats]
         self._weights = [step.get("weights", {}) for step in steps]
         self.slots, self._slot_bytes = place(
