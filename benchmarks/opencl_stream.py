@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
 
 from ferkern import models
+from ferkern.bench.measure import identity
 from ferkern.opencl import find
 from ferkern.opencl.timeline import KINDS
 from ferkern.session import Session
@@ -98,8 +98,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         "data_bytes": x.nbytes,
         "budget_bytes": budget,
         "rows": rows,
-        "first": first,
-        "steady": steady,
+        "first_seconds": first,
+        "steady_seconds": steady,
     }
 
 
@@ -116,15 +116,15 @@ def show(found: dict) -> None:
         )
     print("\nof a stream, ms an array      first    steady")
     for kind in (*KINDS, "wall"):
-        print(f"{kind:24}{1e3 * found['first'].get(kind, 0.0):11.2f}{1e3 * found['steady'].get(kind, 0.0):10.2f}")
+        print(
+            f"{kind:24}{1e3 * found['first_seconds'].get(kind, 0.0):11.2f}{1e3 * found['steady_seconds'].get(kind, 0.0):10.2f}"
+        )
 
 
 def main() -> None:
     options = arguments()
-    found = measure(options) | {
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-    }
+    machine = identity()
+    found = measure(options) | {"machine": {**machine, "processor": machine["brand"]}}
     show(found)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

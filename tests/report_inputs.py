@@ -146,6 +146,13 @@ PEERS = {  # as the programs in benchmarks/peers put it: side -> ms, or names th
     "binary": [{"row": "conv128", "ms": {"avx2": 0.2, "avx2 bits": 0.1, "onnxruntime": 1.6, "torch": 2.4}}],
 }
 
+STREAM = {  # benchmarks/opencl_stream.py: rows with names, each run another way
+    "rows": {"whole": {"batch": 40, "seconds": [0.3, 0.2, 0.25]}, "sliced": {"batch": 4, "seconds": [0.5]}},
+    "machine": {"processor": str(identity()["brand"]), "date": "2026-01-02T03:04:05+00:00"},
+    "first_seconds": {"kernel": 0.5, "compile": 0.25},
+    "steady_seconds": {"kernel": 0.4},
+}
+
 TIMED = """
 import time
 pytest_plugins = ["ferkern.pytest_plugin"]

@@ -73,6 +73,18 @@ def test_estimates_and_tuned_convolutions_are_told(tmp_path):
     assert tuning.charts[0].table.rows[1][-4:] == ("10.0 µs", "100 Gop/s", "2.00", "25")
 
 
+def test_a_stream_stands_beside_the_whole(tmp_path):
+    (tmp_path / "stream.json").write_text(json.dumps(inputs.STREAM))
+    (section,) = sections(read([tmp_path / "stream.json"]))
+    assert section.findings == ("Side by side, stream: whole 250 ms, sliced 500 ms.",)
+    (chart,) = section.charts
+    assert [control.key for control in chart.controls] == ["x"]  # one picture, whatever the batch
+    title, table = section.tables[1]
+    assert title == "Where the time went"
+    assert table.heads == ("", "first", "steady")
+    assert table.rows == (("kernel", "500 ms", "400 ms"), ("compile", "250 ms", "–"))
+
+
 def test_the_rule_alone_and_a_price_alone(tmp_path):
     whole = inputs.estimate()
     rule = {**whole, "estimate": None, "price_of_a_million": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -18,7 +18,9 @@ __all__ = ["sections"]
 
 _UNITS = {"ms": 1e-3, "us": 1e-6, "seconds": 1.0}
 _OWN = "ferkern"
+_FEW = 4  # rows that a sentence names
 _DEVICE = "device"  # ferkern's kernels there, beside others elsewhere
+_OTHER_WORDS = ("platform", "python", "brand", "cpu", "processor", "system", "date", "isa")
 Row = Mapping[str, Any]
 
 
@@ -59,7 +61,8 @@ def sections(sources: Sequence[Source]) -> list[Section]:
 def _section(number: int, source: Source) -> Section:
     rows = source.values.get("rows", source.values.get("layers"))
     named = [{"row": name, **row} for name, row in rows.items()] if isinstance(rows, dict) else rows
-    known = [_beside(row) for row in named]
+    # Rows with a name each stand beside each other, however they were run.
+    known = [replace(_beside(row), setting="") if isinstance(rows, dict) else _beside(row) for row in named]
     timed = [one for one in known if one.spent]
     charts = (_chart(f"beside-{number}", source, timed),) if timed else ()
     title = source.name.removesuffix(".json").replace("_", " ")
@@ -166,7 +169,8 @@ def _findings(title: str, rows: Sequence[_Beside]) -> tuple[str, ...]:
         if one.own is not None and one.peer is not None
     }
     if not ratios:
-        return ()
+        told = [f"{one.name} {seconds(min(one.spent.values()))}" for one in rows if not one.setting]
+        return (f"Side by side, {title}: {', '.join(told)}.",) if 1 < len(told) <= _FEW else ()
     own = next(_named(one.own[0]) for one in rows if one.own is not None)
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
@@ -206,12 +210,19 @@ def _flat(row: Row, before: str = "") -> list[tuple[str, Any]]:
 
 
 def _more(source: Source) -> list[tuple[str, Table]]:
-    """What stands beside the rows: objects of numbers, each with its name."""
-    found = []
+    """What stands beside the rows: objects of numbers, each with its name; those of seconds beside each other."""
+    found, timed = [], {}
     for name, value in source.values.items():
         if isinstance(value, dict) and name not in ("machine", "rows", "layers") and value:
+            if name.endswith("_seconds"):
+                timed[name.removesuffix("_seconds")] = value
+                continue
             cells = tuple((key, _cell(key, one)) for key, one in _flat(value))
             found.append((name.replace("_", " ").capitalize(), Table(("", "value"), cells)))
+    if timed:
+        kinds = dict.fromkeys(kind for value in timed.values() for kind in value)
+        cells = tuple((kind, *(seconds(value.get(kind)) for value in timed.values())) for kind in kinds)
+        found.append(("Where the time went", Table(("", *timed), cells)))
     return found
 
 
@@ -219,7 +230,8 @@ def _cell(head: str, value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return share(value) if head.startswith(("share", "of_peak")) else f"{value:,.4g}"
+        words = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+        return share(value) if head.startswith(("share", "of_peak")) else words
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
@@ -228,5 +240,5 @@ def _versions(source: Source) -> list[str]:
     machine = source.values["machine"]
     if not isinstance(machine, dict):
         return []
-    known = {k: v for k, v in machine.items() if isinstance(v, str) and k not in ("platform", "python", "brand", "cpu")}
+    known = {k: v for k, v in machine.items() if isinstance(v, str) and k not in _OTHER_WORDS}
     return [f"Versions: {', '.join(f'{name} {version}' for name, version in known.items())}."] if known else []
