@@ -116,9 +116,8 @@ def show(found: dict) -> None:
         )
     print("\nof a stream, ms an array      first    steady")
     for kind in (*KINDS, "wall"):
-        print(
-            f"{kind:24}{1e3 * found['first_seconds'].get(kind, 0.0):11.2f}{1e3 * found['steady_seconds'].get(kind, 0.0):10.2f}"
-        )
+        first, steady = (1e3 * found[f"{when}_seconds"].get(kind, 0.0) for when in ("first", "steady"))
+        print(f"{kind:24}{first:11.2f}{steady:10.2f}")
 
 
 def main() -> None:
