@@ -104,3 +104,20 @@ def test_wrong_use(own_cache, arguments, message):
     assert done.returncode == 2
     assert message in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "message"),
+    [
+        (None, ["--price", "3", "--busy", "2"], "busy from 0 to 1, is 2"),
+        ('{"kind": "transfers"}', [], "other.json: no machine profile, or a damaged one: "),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_measured(own_cache, tmp_path, content, more, message):
+    profile().save(tmp_path / "other.json")
+    if content is not None:
+        (tmp_path / "other.json").write_text(content)
+    done = run("fer_2conv", "--machine", tmp_path / "other.json", *more)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "not measured yet" not in done.stderr

@@ -176,7 +176,7 @@ def predict(
     most = max(t for _, t in known.states)
     beyond = max(0.0, math.log2(threads / most)) * _MORE_THREADS
     if beyond:
-        notes.append(f"kernels were measured with up to {most} threads; {threads} are a guess from that")
+        notes.append(f"kernels were measured with up to {most:g} threads; {threads} are a guess from that")
     if not any(LANES.get(s) == LANES[isa] for s, _ in known.states):
         beyond += 0.15
         notes.append(f"no kernel of {isa} was measured here")

@@ -254,7 +254,7 @@ def load_profile(path: str | os.PathLike[str] | None = None) -> MachineProfile:
     try:
         profile = MachineProfile.from_dict(json.loads(data))
     except ModelError as error:
-        raise ModelError(f"{file}: {error}; {_AGAIN}") from error
+        raise ModelError(f"{file}: no machine profile, or a damaged one: {error}; {_AGAIN}") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{file}: not JSON ({error}); {_AGAIN}") from error
     here = str(_core.cpu()["brand"])

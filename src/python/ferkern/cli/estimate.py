@@ -81,6 +81,8 @@ def estimate(
 
 def _check(net: str | None, machine: Path | None, given: Mapping[str, float | None], paid: Mapping[str, float]) -> None:
     """What does not go together, before anything is measured."""
+    from ferkern.bench.estimate_rule import price_of_a_million
+
     if (net is None) != (machine is None):
         raise typer.BadParameter("NET and --machine belong together")
     for name, value in given.items():
@@ -92,6 +94,10 @@ def _check(net: str | None, machine: Path | None, given: Mapping[str, float | No
         raise typer.BadParameter("--fps and --other-score need --score and --at, a machine's points and its speed")
     if bool(paid["watts"]) != bool(paid["per_kwh"]):
         raise typer.BadParameter("--watts and --per-kwh belong together")
+    try:
+        price_of_a_million(1.0, **paid)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     bought = given["at"] is not None and bool(paid["price"] or paid["watts"])
     if net is None and not asked and not bought:
         raise typer.BadParameter(
