@@ -40,7 +40,7 @@ def test_a_call_on_a_device(cl_device, arrays):
     assert "compile" not in ledger.kinds  # built before
     kernels = {span.name for span in ledger.spans if span.kind == "kernel"}
     assert {row.kernel for row in ledger.rows} == kernels
-    assert {row.layer for row in ledger.rows} == {"conv2d"}
+    assert {row.layer for row in ledger.rows} == {"conv2d"} == {span.layer for span in ledger.spans}
     assert sum(ledger.seconds) == pytest.approx(ledger.kinds["kernel"])
     assert ledger.device == str(find(cl_device).info)
     assert_over(cl_device)
@@ -114,6 +114,8 @@ def test_a_call_on_the_processor(arrays):
     y, ledger = fk.profile(fk.nn.conv2d, *arrays)
     assert (y == fk.nn.conv2d(*arrays)).all()
     assert ledger.device == "cpu"
+    with fk.config(threads=3):
+        assert fk.profile(fk.nn.conv2d, *arrays)[1].threads == 3
     assert [row.layer for row in ledger.rows] == ["conv2d"]
     assert ledger.seconds == (ledger.wall_seconds,)
     assert not ledger.spans

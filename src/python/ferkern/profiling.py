@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
+from ferkern import _core
 from ferkern.ledger import LayerCost, Ledger
 from ferkern.opencl.device import recording_all
 from ferkern.opencl.timeline import Span, flatten
@@ -45,12 +47,13 @@ def profile(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> t
         end = perf_counter()
     if not records:
         cost = LayerCost(name, "", 0.0, 0.0, 0.0, 0.0, 0.0, 1)
-        return result, Ledger((cost,), (end - begin,), end - begin, 1, 1, 1, 0.0)
+        threads = _core.get_choice()[3] or _core.default_threads()
+        return result, Ledger((cost,), (end - begin,), end - begin, 1, 1, threads, 0.0)
     spans = [Span("host", "", name, begin, end - begin)]
     for _, timeline in records:
         spans += timeline.spans()
-    flat = flatten(spans, begin, end)
-    rows = _kernels(flat, name)
+    flat = [replace(span, layer=span.layer or name) for span in flatten(spans, begin, end)]
+    rows = _kernels(flat)
     ledger = Ledger(
         tuple(LayerCost(layer, kernel, 0.0, 0.0, 0.0, 0.0, 0.0, 1) for layer, kernel in rows),
         tuple(rows.values()),
@@ -65,11 +68,11 @@ def profile(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> t
     return result, ledger
 
 
-def _kernels(spans: Sequence[Span], call: str) -> dict[tuple[str, str], float]:
-    """Seconds of each kernel, by the layer that it served, in the order in which they first ran."""
+def _kernels(spans: Sequence[Span]) -> dict[tuple[str, str], float]:
+    """Seconds of each kernel, by the layer or call that it served, in the order in which they first ran."""
     seconds: dict[tuple[str, str], float] = {}
     for span in spans:
         if span.kind == "kernel":
-            key = span.layer or call, span.name
+            key = span.layer, span.name
             seconds[key] = seconds.get(key, 0.0) + span.seconds
     return seconds

@@ -51,11 +51,12 @@ def runs_of(sources: Sequence[Source]) -> list[Run]:
         v = source.values
         ledger = v["ledger"] if source.kind == "network" else v
         what = v["network"] if source.kind == "network" else source.name.removesuffix(".json")
-        images = f"{ledger['images']} image{'' if ledger['images'] == 1 else 's'}"
+        known = any(row["flops"] > 0 for row in ledger["rows"])  # a network, not any call (`ferkern.profile`)
+        images = f", {ledger['images']} image{'' if ledger['images'] == 1 else 's'}" if known else ""
         threads = f", {ledger['threads']} thread{'' if ledger['threads'] == 1 else 's'}"
         where = f"processor{threads}" if ledger["device"] == "cpu" else ledger["device"].partition(" ")[0]
         precision = f", {v['precision']}" if source.kind == "network" and v["precision"] != "float32" else ""
-        found.append(Run(f"{what}{precision}, {images}, {where}", ledger, source.brand))
+        found.append(Run(f"{what}{precision}{images}, {where}", ledger, source.brand))
     found.sort(key=lambda run: run.ledger["device"] == "cpu")  # devices first
     names = [run.name for run in found]
     return [

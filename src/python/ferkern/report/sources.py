@@ -23,7 +23,7 @@ KINDS = {
     "network": "network (ferkern bench NET --json)",
     "estimate": "estimate (ferkern estimate --json)",
     "tune": "tuned convolutions (ferkern tune --json)",
-    "ledger": "ledger (Ledger.to_json of Session.profile)",
+    "ledger": "ledger (Ledger.to_json)",
     "pytest-benchmark": "pytest-benchmark (pytest --benchmark-json)",
     "rows": "side-by-side table (benchmarks/peers/*.py, benchmarks/opencl_*.py --json)",
 }
