@@ -249,8 +249,9 @@ def test_a_device_without_float64_says_so(cl_device, monkeypatch):
         info = Without()
 
     monkeypatch.setattr(op, "find", lambda device: Target())
-    with pytest.raises(DeviceError, match=r"a is float64, and opencl:9 small has none; pass a.astype"):
+    with pytest.raises(DeviceError, match=r"a is float64, and opencl:9 small has none; pass a.astype") as caught:
         svd(np.ones((3, 3)), device=cl_device)
+    assert caught.value.cause == "feature"
 
 
 def test_too_small_a_memory_is_a_clear_error(cl_device, monkeypatch):

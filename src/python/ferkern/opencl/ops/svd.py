@@ -51,7 +51,7 @@ def svd(
     shape = _core.svd_shape(a, k, full_matrices, compute_uv, method, oversample, iterations, seed)
     _, function = _core.device_kernel("svd", shape, "opencl")
     if shape["wide_type"] and not target.info.fp64:
-        raise DeviceError("limit", f"a is float64, and {target.info} has none", 'pass a.astype("float32")')
+        raise DeviceError("feature", f"a is float64, and {target.info} has none", 'pass a.astype("float32")')
     numbers, scales, exponents = _core.svd_numbers(a)
     call = _Call(target, shape, function, numbers.dtype)
     u, s, vt, taken = call.run(numbers, scales)
