@@ -155,6 +155,14 @@ def test_wrong_input(change, error, match):
         nn.conv2d(x, w, b, **call)
 
 
+@pytest.mark.parametrize("reach", [2**29, 2**30 - 1])
+def test_windows_that_reach_further_than_memory(reach):
+    """The bytes of the copy with its zeros did not fit 64 bits: a process ended there."""
+    x, w = np.ones((1, 2, 4, 4), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    with pytest.raises(ValueError, match=r"windows reach over \d+ x \d+ places of 2 channels, more than can be"):
+        nn.conv2d(x, w, padding=reach, dilation=reach)
+
+
 def test_out_must_not_be_the_input():
     x = np.zeros((1, 3, 8, 8), np.float32)
     w = np.zeros((3, 3, 1, 1), np.float32)

@@ -1,6 +1,7 @@
 #include "ops/conv2d/conv2d.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/conv2d/device.hpp"
 #include "ops/dims.hpp"
@@ -91,6 +92,12 @@ Shape infer(const Params& p) {
     s.ic = checked_int(ic, "input channels");
     s.oc = checked_int(oc, "filters");
     s.groups = checked_int(p.groups, "groups");
+    // What windows reach may be copied with its zeros: places along an axis are int, bytes are counted in 64 bits.
+    const double height = double(s.oh - 1) * s.stride_h + double(s.kh - 1) * s.dilation_h + 1;
+    const double width = double(s.ow - 1) * s.stride_w + double(s.kw - 1) * s.dilation_w + 1;
+    require(std::max(height, width) <= std::numeric_limits<int>::max() && height * width * double(ic) < 0x1p56,
+            "windows reach over ", std::int64_t(height), " x ", std::int64_t(width), " places of ", ic,
+            " channels, more than can be addressed");
     s.activation = p.activation.kind;
     s.alpha = p.activation.alpha;
     return s;
