@@ -17,6 +17,7 @@ from ferkern.opencl.ops.conv2d_direct import DirectPlan
 from ferkern.opencl.ops.conv2d_tiles import TileWay, serves_tiles
 from ferkern.opencl.ops.conv2d_tuning import Tuning
 from ferkern.opencl.ops.conv2d_winograd import Winograd4Plan
+from ferkern.opencl.program import read_source
 from test_conv2d import bound
 from test_opencl_runs import through
 
@@ -30,6 +31,12 @@ def in_tiles(device, shape, tuning):
     plan = DirectPlan(device, shape, tuning)
     assert isinstance(plan._way, TileWay)
     return plan
+
+
+def test_every_build_option_is_one_of_the_kernels():
+    text = read_source("fk_tile.h")
+    for name in tile.tile_defines(SQUARE):
+        assert f"#ifndef {name}\n" in text
 
 
 @pytest.mark.parametrize("tuning", TILES.values(), ids=TILES)

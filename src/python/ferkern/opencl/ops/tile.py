@@ -38,7 +38,7 @@ def groups_of(rows: int, columns: int, products: int, tuning: Tuning) -> tuple[i
 
 def tile_defines(tuning: Tuning) -> dict[str, int]:
     """The build options of ``fk_tile.h``."""
-    return {"FK_TILE": tuning.tile, "FK_VECS": tuning.vecs, "FKDEPTH": DEPTH}
+    return {"FK_TILE": tuning.tile, "FK_VECS": tuning.vecs, "FK_DEPTH": DEPTH}
 
 
 def tile_by_rule(info: DeviceInfo, rows: int, columns: int, products: int) -> Tuning:
