@@ -70,7 +70,8 @@ class Device:
     @property
     def stream(self) -> Stream:
         """Where the calling thread's commands go."""
-        _refuse_fork()
+        if _state.forked:
+            raise _forked()
         if self._own.stream is not None:
             return self._own.stream
         return self._shared if _all.begin is None else _all.begin(self)
@@ -161,7 +162,8 @@ def recording_all() -> Iterator[list[tuple[Device, Timeline]]]:
 @contextmanager
 def guarded(device: Device, what: str) -> Iterator[None]:
     """Turns the driver's error into a DeviceError that says what failed."""
-    _refuse_fork()  # the queues of a stream are at hand without being asked for
+    if _state.forked:  # the queues of a stream are at hand without being asked for
+        raise _forked()
     try:
         yield
     except device.cl.Error as error:
@@ -184,7 +186,8 @@ def trouble(device: Device, what: str, error: Exception) -> DeviceError:
 @dataclass(slots=True)
 class _State:
     lock: threading.RLock = field(default_factory=threading.RLock)
-    process: int = 0
+    forked: bool = False
+    """This process is the child of one in which OpenCL had been started."""
     started_by_others: bool = False
     handles: list[Any] | None = None
     infos: list[DeviceInfo] = field(default_factory=list)
@@ -193,6 +196,13 @@ class _State:
 
 
 _state = _State()
+
+
+def _in_child() -> None:
+    _state.forked = _state.handles is not None
+
+
+os.register_at_fork(after_in_child=_in_child)  # asking for the process's number at every launch takes longer
 
 
 def host() -> Any:
@@ -230,17 +240,17 @@ def devices() -> list[DeviceInfo]:
     with _state.lock:
         if _state.handles is None:
             _enumerate()
-        _refuse_fork()
+        if _state.forked:
+            raise _forked()
         return list(_state.infos)
 
 
-def _refuse_fork() -> None:
-    if _state.process != os.getpid():
-        raise DeviceError(
-            "fork",
-            "OpenCL was started before this process was forked, and drivers do not survive that",
-            'start processes with multiprocessing.get_context("spawn")',
-        )
+def _forked() -> DeviceError:
+    return DeviceError(
+        "fork",
+        "OpenCL was started before this process was forked, and drivers do not survive that",
+        'start processes with multiprocessing.get_context("spawn")',
+    )
 
 
 def find(device: str, *, only: bool = False) -> Device:
@@ -339,7 +349,6 @@ def _enumerate() -> None:
             platforms = cl.get_platforms()
         except cl.Error:  # the loader's word for "no driver"
             platforms = []
-    _state.process = os.getpid()
     _state.started_by_others = started
     found: list[tuple[Any, str, Any]] = []
     for platform in platforms:
