@@ -45,24 +45,24 @@ def profile(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> t
         begin = perf_counter()
         result = function(*args, **kwargs)
         end = perf_counter()
-    if not records:
-        cost = LayerCost(name, "", 0.0, 0.0, 0.0, 0.0, 0.0, 1)
+    if records:
+        spans = [Span("host", "", name, begin, end - begin)]
+        for _, timeline in records:
+            spans += timeline.spans()
+        flat = [replace(span, layer=span.layer or name) for span in flatten(spans, begin, end)]
+        rows, threads = _kernels(flat), max(device.info.compute_units for device, _ in records)
+    else:
+        flat, rows = [], {(name, ""): end - begin}
         threads = _core.get_choice()[3] or _core.default_threads()
-        return result, Ledger((cost,), (end - begin,), end - begin, 1, 1, threads, 0.0)
-    spans = [Span("host", "", name, begin, end - begin)]
-    for _, timeline in records:
-        spans += timeline.spans()
-    flat = [replace(span, layer=span.layer or name) for span in flatten(spans, begin, end)]
-    rows = _kernels(flat)
     ledger = Ledger(
-        tuple(LayerCost(layer, kernel, 0.0, 0.0, 0.0, 0.0, 0.0, 1) for layer, kernel in rows),
-        tuple(rows.values()),
-        end - begin,
-        1,
-        1,
-        max(device.info.compute_units for device, _ in records),
-        0.0,
-        device=", ".join(str(device.info) for device, _ in records),
+        costs=tuple(LayerCost(layer, kernel, 0.0, 0.0, 0.0, 0.0, 0.0, 1) for layer, kernel in rows),
+        seconds=tuple(rows.values()),
+        wall_seconds=end - begin,
+        images=1,
+        batch=1,
+        threads=threads,
+        value_bytes=0.0,
+        device=", ".join(str(device.info) for device, _ in records) or "cpu",
         spans=tuple(flat),
     )
     return result, ledger
