@@ -21,5 +21,5 @@ def closed() -> list[str]:
 def _group(path: Path) -> str:
     try:
         return path.group()
-    except (KeyError, OSError, NotImplementedError):
+    except (KeyError, OSError):  # a group without a name, a file that has gone
         return "unknown"
